@@ -1,0 +1,1 @@
+"""When to measure, what to show, what to save."""

@@ -1,0 +1,1 @@
+"""Which clip when, clips as tensors, LightningDataModules."""

@@ -1,0 +1,1 @@
+"""The training algorithms: who is updated when."""

@@ -1,0 +1,1 @@
+"""Adversarial objectives and penalties: the mathematics, one paper a file."""

@@ -1,0 +1,1 @@
+"""FID, FVD and the feature networks behind them."""

@@ -1,0 +1,1 @@
+"""Generators, discriminators and their layers: plain torch modules, one paper's family a file."""

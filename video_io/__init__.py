@@ -1,0 +1,1 @@
+"""Reading and writing video files; nobody else imports decord or av."""
