@@ -1,0 +1,206 @@
+"""A folder of videos as a LightningDataModule."""
+
+import hashlib
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import Dataset
+
+from datamodules.clip_dataset import ClipDataset, FixedClipDataset
+from datamodules.clip_loader import ClipLoader
+from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
+from datamodules.splits import split_by_fraction, split_by_lists
+from datamodules.video_index import Video, VideoIndex, index_videos, long_enough
+from video_io.pixels import uint8_to_float
+
+SPLITS = ("train", "validation")
+
+
+class VideoFolder(LightningDataModule):
+    """Clips from a folder of mp4, avi, webm, mkv or mov files: every clip is decoded when it is needed.
+
+    Training sees an endless stream of clips in one endless epoch (`max_steps` ends it), each video once before any
+    comes again.  The clip at each position is a function of (seed, position) alone, see `datamodules.clip_sampling`; a
+    resumed run goes on at position `global_step` * `batch_size`.
+
+    Args:
+        root: folder of the videos, at any depth.  The first folder below it is the class; without folders, one class.
+        num_frames: T, frames of a clip; at least 1.
+        frame_stride: every how many frames of the video; 1 takes each.
+        size: height and width of a clip in pixels; the video's short side is scaled to it and the middle cut out.
+        batch_size: clips of a training step, of all processes together.
+        num_workers: processes that decode, for each training process; 0 decodes in the training process.
+        flip: mirror half of the training clips from left to right.
+        seed: of the choice of clips, for training and for measuring; at least 0.
+        validation_fraction: share of the videos (or groups) held out, by the hash of their names; at least 0, below 1.
+        group_pattern: regular expression, searched in each path; its first group names what must not be divided between
+            the splits: "person(\\d+)" keeps all videos of a person on one side.
+        train_list: text file of the videos to train with, a path relative to root a line, instead of the fraction.
+        validation_list: the same for the videos held out.  With one list only, the other split is all the rest.
+        skip_short_videos: leave out videos shorter than a clip, with a warning, instead of stopping.
+
+    Shapes: training batches are dict(clip=(B, C, T, H, W), label=(B,) int64), `clip` uint8 up to the device and float32
+        in [-1, 1] in the training step; B = batch_size / processes.
+    Raises: FileNotFoundError and ValueError, in one line, if the folder, its videos or the arguments do not fit.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        num_frames: int = 16,
+        frame_stride: int = 1,
+        size: int = 64,
+        batch_size: int = 16,
+        num_workers: int = 2,
+        flip: bool = True,
+        seed: int = 0,
+        validation_fraction: float = 0.1,
+        group_pattern: str | None = None,
+        train_list: str | None = None,
+        validation_list: str | None = None,
+        skip_short_videos: bool = False,
+    ) -> None:
+        super().__init__()
+        for name, number, least in (
+            ("num_frames", num_frames, 1),
+            ("frame_stride", frame_stride, 1),
+            ("size", size, 1),
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers, 0),
+            ("seed", seed, 0),
+        ):
+            if number < least:
+                raise ValueError(f"{name} is {number}; it must be at least {least}")
+        self.root = root
+        self.num_frames = num_frames
+        self.frame_stride = frame_stride
+        self.size = size
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.flip = flip
+        self.seed = seed
+        self.validation_fraction = validation_fraction
+        self.group_pattern = group_pattern
+        self.train_list = train_list
+        self.validation_list = validation_list
+        self.skip_short_videos = skip_short_videos
+        self._index: VideoIndex | None = None
+        self._splits: dict[str, tuple[Video, ...]] = {}
+
+    @property
+    def clip_span(self) -> int:
+        """Frames of the video from a clip's first to its last, both counted."""
+        return (self.num_frames - 1) * self.frame_stride + 1
+
+    @property
+    def video_shape(self) -> tuple[int, int, int, int]:
+        """(C, T, H, W) of every clip."""
+        return 3, self.num_frames, self.size, self.size
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, sorted; a label is a place in it."""
+        return self._indexed().class_names
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of a clip: the median over the videos, divided by `frame_stride`."""
+        return statistics.median(video.fps for video in self._indexed().videos) / self.frame_stride
+
+    def prepare_data(self) -> None:
+        """Index the folder into the cache, which takes time once; checks what can be checked."""
+        self.setup()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the index and divide it into splits; does nothing the second time."""
+        if self._index is not None:
+            return
+        index = index_videos(self.root)
+        train, validation = self._split([video.path for video in index.videos])
+        used = [video for video in index.videos if video.path in train or video.path in validation]
+        long = long_enough(used, self.clip_span, self.skip_short_videos)
+        self._splits = {
+            "train": tuple(video for video in long if video.path in train),
+            "validation": tuple(video for video in long if video.path in validation),
+        }
+        if not self._splits["train"]:
+            raise ValueError(f"{self.root}: no video of {self.clip_span} frames or more is left to train with")
+        self._index = index
+
+    def train_dataloader(self) -> ClipLoader:
+        """This process's share of the endless stream, from the trainer's step on."""
+        trainer = self.trainer
+        batches = PositionBatches(
+            self.batch_size,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+            start_step=trainer.global_step if trainer else 0,
+        )
+        videos = self.videos("train")
+        choose = TrainingClips([video.num_frames for video in videos], self.clip_span, self.seed, self.flip)
+        dataset = ClipDataset(Path(self.root), videos, choose, self.num_frames, self.frame_stride, self.size)
+        return ClipLoader(dataset, batches, self.num_workers)
+
+    def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
+        """Fixed clips of a split, "train" or "validation", to measure with: see `clip_sampling.EvaluationClips`.
+
+        Item i is dict(clip=(C, T, H, W) uint8, label=int), a function of (seed, i), never mirrored.
+        """
+        if num_clips < 1:
+            raise ValueError(f"num_clips is {num_clips}; it must be at least 1")
+        videos = self.videos(split)
+        if not videos:
+            raise ValueError("the validation split is empty; set validation_fraction above 0, or measure on 'train'")
+        choose = EvaluationClips([video.num_frames for video in videos], self.clip_span, self.seed)
+        return FixedClipDataset(
+            num_clips=num_clips,
+            root=Path(self.root),
+            videos=videos,
+            choose=choose,
+            num_frames=self.num_frames,
+            frame_stride=self.frame_stride,
+            size=self.size,
+        )
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Make float32 in [-1, 1] of the uint8 clips, on the device."""
+        return {**batch, "clip": uint8_to_float(batch["clip"])}
+
+    def videos(self, split: str) -> tuple[Video, ...]:
+        """The videos of a split, "train" or "validation"; none in a validation split that was not asked for."""
+        if split not in SPLITS:
+            raise ValueError(f"no split {split!r}; there are {' and '.join(SPLITS)}")
+        self.setup()
+        return self._splits[split]
+
+    def num_videos(self, split: str) -> int:
+        """How many videos a split has."""
+        return len(self.videos(split))
+
+    def fingerprint(self, split: str) -> str:
+        """SHA-256, in hex, over the (path, SHA-256 of the content) of a split's videos: what the numbers refer to."""
+        lines = [f"{video.path}\0{video.sha256}\n" for video in self.videos(split)]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def summary(self) -> str:
+        """One line for the screen: videos, splits, classes and the shape of a clip."""
+        train, validation = self.num_videos("train"), self.num_videos("validation")
+        num_classes = len(self.class_names)
+        return (
+            f"{Path(self.root).resolve().name}: {train + validation} videos ({train} train, {validation} validation), "
+            f"{num_classes} {'class' if num_classes == 1 else 'classes'}, "
+            f"{self.num_frames} frames of {self.size}x{self.size}, stride {self.frame_stride}"
+        )
+
+    def _split(self, paths: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+        if self.train_list is not None or self.validation_list is not None:
+            return split_by_lists(paths, self.train_list, self.validation_list)
+        return split_by_fraction(paths, self.validation_fraction, self.group_pattern)
+
+    def _indexed(self) -> VideoIndex:
+        self.setup()
+        assert self._index is not None
+        return self._index

@@ -1,0 +1,201 @@
+"""The index of a folder of videos: which videos there are, how long and how large they are, and their content hashes.
+
+Opening every video takes minutes for a large folder, so the index is kept in the cache folder; a later start only looks
+at sizes and modification times and opens what is new or changed.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
+from tqdm import tqdm
+
+from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, is_video, probe
+
+_FORMAT = 1  # of the cache file; another number is rebuilt
+_NUM_NAMED = 3  # files that an error message names
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video: `path` below the root with "/" between folders, `label` of its class, and what the file is.
+
+    `width` and `height` in pixels as displayed, `fps` in frames per second, `sha256` of the file's content in hex;
+    `exact_seek` as in `video_io.reading.seeks_exactly`.
+    """
+
+    path: str
+    label: int
+    num_frames: int
+    width: int
+    height: int
+    fps: float
+    exact_seek: bool
+    sha256: str
+
+
+@dataclass(frozen=True)
+class VideoIndex:
+    """The videos below `root`, sorted by path, and the names of the classes, sorted."""
+
+    root: Path
+    class_names: tuple[str, ...]
+    videos: tuple[Video, ...]
+
+
+def index_videos(root: str | Path) -> VideoIndex:
+    """Index every video below a folder, at any depth; files and folders whose name starts with "." are left out.
+
+    The class of a video is the first folder on its path below `root`; a folder without sub-folders is one class.
+    Opens no file that the cache knows with the same size and modification time.
+
+    Raises: FileNotFoundError if there is no such folder; ValueError, in one line, if it is a file, holds no video,
+        holds videos both beside and inside class folders, or holds a video that cannot be decoded.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise FileNotFoundError(f"{root}: no such folder; root must name the folder that holds the videos")
+    if not root.is_dir():
+        raise ValueError(f"{root}: is a file; root must name the folder that holds the videos")
+    paths = sorted(_walk(root))
+    if not paths:
+        raise ValueError(f"{root}: no video in this folder; looked for {', '.join(VIDEO_EXTENSIONS)}")
+    class_names = _class_names(root, paths)
+    rows = _measure(root, paths)
+    videos = tuple(
+        Video(path=path, label=class_names.index(path.split("/")[0]) if "/" in path else 0, **rows[path])
+        for path in paths
+    )
+    return VideoIndex(root, class_names, videos)
+
+
+def long_enough(videos: Sequence[Video], num_frames: int, skip_short_videos: bool) -> tuple[Video, ...]:
+    """The videos of at least `num_frames` frames; shorter ones raise ValueError, or are skipped with a warning."""
+    short = [video for video in videos if video.num_frames < num_frames]
+    if not short:
+        return tuple(videos)
+    named = name_a_few([f"{video.path} ({video.num_frames} frames)" for video in short])
+    if not skip_short_videos:
+        raise ValueError(
+            f"{len(short)} of {len(videos)} videos are shorter than a clip, which spans {num_frames} frames: {named}; "
+            "lower num_frames or frame_stride, or set skip_short_videos: true"
+        )
+    if len(short) == len(videos):
+        raise ValueError(f"every video is shorter than a clip, which spans {num_frames} frames: {named}")
+    rank_zero_warn(f"{len(short)} of {len(videos)} videos are shorter than {num_frames} frames, left out: {named}")
+    return tuple(video for video in videos if video.num_frames >= num_frames)
+
+
+def name_a_few(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - _NUM_NAMED} more" if len(names) > _NUM_NAMED else ""
+    return ", ".join(names[:_NUM_NAMED]) + more
+
+
+def cache_file(root: str | Path) -> Path:
+    """Where the index of `root` is kept: below $KINOGAN_CACHE, or ~/.cache/kinogan."""
+    folder = Path(os.environ.get("KINOGAN_CACHE") or Path.home() / ".cache" / "kinogan")
+    name = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:16]
+    return folder / "index" / f"{name}.json"
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Paths of the videos below `root`, relative to it.  Links to folders are followed, but never in a circle."""
+    for folder, folder_names, file_names in os.walk(root, followlinks=True):
+        here = Path(folder).resolve()
+        folder_names[:] = [
+            name
+            for name in folder_names
+            if not name.startswith(".") and not here.is_relative_to((here / name).resolve())
+        ]
+        for name in file_names:
+            if not name.startswith(".") and is_video(Path(name)):
+                yield (Path(folder) / name).relative_to(root).as_posix()
+
+
+def _class_names(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
+    without_class = [path for path in paths if "/" not in path]
+    if not without_class:
+        return tuple(sorted({path.split("/")[0] for path in paths}))
+    if len(without_class) < len(paths):
+        raise ValueError(
+            f"{root}: {len(without_class)} of {len(paths)} videos lie beside the class folders "
+            f"({name_a_few(without_class)}); move them into a class folder"
+        )
+    return (root.resolve().name,)
+
+
+def _measure(root: Path, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """For each path, everything a `Video` has beside path and label: from the cache where the file is unchanged."""
+    stamps = {path: _stamp(root / path) for path in paths}
+    known = _read_cache(root)
+    rows = {path: known[path] for path in paths if path in known and known[path]["stamp"] == stamps[path]}
+    unknown = [path for path in paths if path not in rows]
+    measured = _open_videos(root, unknown)
+    if measured or len(rows) < len(known):
+        rows |= {path: {"stamp": stamps[path], "properties": properties} for path, properties in measured.items()}
+        _write_cache(root, rows)
+    unreadable = [path for path in unknown if path not in measured]
+    if unreadable:
+        raise UnreadableVideoError(
+            f"{root}: decord cannot decode {len(unreadable)} of {len(paths)} videos: {name_a_few(unreadable)}; "
+            "repair, convert or remove them"
+        )
+    return {path: rows[path]["properties"] for path in paths}
+
+
+def _open_videos(root: Path, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Measure videos, as many at a time as there are cores; those that cannot be decoded are missing in the answer."""
+    measured: dict[str, dict[str, Any]] = {}
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        futures = {path: pool.submit(_open_video, root / path) for path in paths}
+        for path, future in tqdm(futures.items(), desc=f"indexing {root}", unit="video", disable=len(paths) < 200):
+            with contextlib.suppress(UnreadableVideoError):
+                measured[path] = future.result()
+    return measured
+
+
+def _open_video(path: Path) -> dict[str, Any]:
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            content.update(block)
+    return probe(path)._asdict() | {"sha256": content.hexdigest()}
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _read_cache(root: Path) -> dict[str, dict[str, Any]]:
+    """The rows kept for `root`; none if there is no cache file, or it is damaged or of another format."""
+    try:
+        content = json.loads(cache_file(root).read_text(encoding="utf-8"))
+        rows = content["rows"] if content["format"] == _FORMAT else {}
+        for path, row in rows.items():
+            Video(path=path, label=0, **row["properties"])
+            row["stamp"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return rows
+
+
+def _write_cache(root: Path, rows: dict[str, dict[str, Any]]) -> None:
+    """Write a temporary file beside the cache file and rename it, so that no process ever reads half an index."""
+    target = cache_file(root)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+            json.dump({"format": _FORMAT, "root": str(root.resolve()), "rows": rows}, file)
+        Path(file.name).replace(target)
+    except OSError as error:
+        rank_zero_warn(f"the index of {root} is not kept, and will be made again next time: {error}")
