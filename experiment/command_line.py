@@ -1,0 +1,231 @@
+"""The command line: layered YAML files and dotted overrides, checked against the classes' signatures."""
+
+import argparse
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError, set_parsing_settings
+from omegaconf import OmegaConf
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from callbacks.checkpoints import Checkpoints
+from callbacks.curves import Curves
+from callbacks.distribution_metrics import DistributionMetrics
+from callbacks.progress import ProgressBar
+from callbacks.sample_videos import SampleVideos
+from callbacks.throughput import Throughput
+from experiment.one_line import one_line
+from experiment.run_folder import make_run_folder
+
+TRUSTED_PACKAGES = (
+    "callbacks",
+    "datamodules",
+    "lightning_modules",
+    "losses",
+    "metrics",
+    "networks",
+    "pytorch_lightning",
+    "torch",
+    "torchmetrics",
+)
+# Every resolver that OmegaConf brings: some import modules or read the environment, none is needed for ${path.in.config}.
+RESOLVERS = ("coerce", "create", "decode", "deprecated", "dict.keys", "dict.values", "env", "select")
+
+OPTIONS_HELP = """options that stand on the command line only, never in a config:
+  --runs_folder FOLDER      where runs put their folders (default: runs)
+  --run_name NAME           the run's folder below it (default: the name of the first config)
+  --resume CHECKPOINT       go on from a checkpoint of the same config
+  --allow_package PACKAGE   let the config name classes of this package; may be repeated
+"""
+
+
+class UserMistake(Exception):
+    """Something that the user can put right; its text is one line that says how."""
+
+
+@dataclass
+class Experiment:
+    """What a command line describes, built and checked."""
+
+    model: LightningModule
+    datamodule: LightningDataModule
+    trainer: Trainer
+    run_folder: Path
+    resume: Path | None
+
+
+class ExperimentCLI(LightningCLI):
+    """Lightning's command line with the callbacks that every run has, each configurable under its own key."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The order is the order in which they are called."""
+        parser.add_lightning_class_args(SampleVideos, "samples")
+        parser.add_lightning_class_args(DistributionMetrics, "metrics")
+        parser.add_lightning_class_args(Curves, "curves")
+        parser.add_lightning_class_args(Checkpoints, "checkpoints")
+        parser.add_lightning_class_args(ProgressBar, "progress")
+        parser.add_lightning_class_args(Throughput, "throughput")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Add what depends on other settings: metrics.csv beside any logger, and DDP as adversarial training needs it."""
+        given = self.config_init["trainer"]
+        if given["logger"] is not False:
+            others = given["logger"] if isinstance(given["logger"], list) else [given["logger"]]
+            kwargs["logger"] = [*others, CSVLogger(given["default_root_dir"], name="", version="")]
+        if given["strategy"] == "auto" and num_devices(given) * given["num_nodes"] > 1:
+            kwargs["strategy"] = "ddp_find_unused_parameters_true"  # one player at a time has gradients
+        return super().instantiate_trainer(**kwargs)
+
+
+def num_devices(trainer: Any) -> int:
+    """How many processes a node gets, where the trainer's settings tell."""
+    devices = trainer["devices"]
+    if devices in ("auto", -1, "-1"):
+        on_gpus = trainer["accelerator"] in ("auto", "gpu", "cuda")
+        return max(torch.cuda.device_count(), 1) if on_gpus else 1
+    if isinstance(devices, list):
+        return len(devices)
+    return int(devices) if str(devices).isdigit() else len(str(devices).split(","))
+
+
+def build(arguments: list[str]) -> Experiment:
+    """Parse, check and build; on the first process also prepare the data.
+
+    Raises: UserMistake, with the run's folder removed again.
+    """
+    quieten()
+    options, rest = parse_own_options(arguments)
+    forbid_code(options.allow_package)
+    run_folder = make_run_folder(options.runs_folder, options.run_name or config_name(rest))
+    try:
+        cli = parse_and_instantiate(rest, run_folder)
+        prepare_data(cli.datamodule)
+    except BaseException:
+        remove_if_empty(run_folder)
+        raise
+    if rank_zero_only.rank == 0:
+        (run_folder / "config.yaml").write_text(cli.parser.dump(cli.config, skip_none=False))
+    for logger in cli.trainer.loggers:
+        logger.log_hyperparams(cli.config.as_dict())
+    return Experiment(cli.model, cli.datamodule, cli.trainer, run_folder, options.resume)
+
+
+def parse_own_options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Take out what belongs to the command line alone; the rest goes to the config's parser."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--runs_folder", type=Path, default=Path("runs"))
+    parser.add_argument("--run_name")
+    parser.add_argument("--resume", type=Path)
+    parser.add_argument("--allow_package", action="append", default=[])
+    try:
+        options, rest = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise UserMistake(str(error)) from error
+    if options.resume is not None and not options.resume.is_file():
+        raise UserMistake(f"--resume {options.resume}: there is no such checkpoint")
+    return options, rest
+
+
+def config_name(arguments: list[str]) -> str:
+    """Name of the first config file, without its suffix."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config", action="append", default=[])
+    configs = parser.parse_known_args(arguments)[0].config
+    return Path(configs[0]).stem if configs else "unnamed"
+
+
+def forbid_code(more_packages: list[str]) -> None:
+    """A config names classes of trusted packages, and paths within itself; it cannot run anything else."""
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*TRUSTED_PACKAGES, *more_packages])
+    for name in RESOLVERS:
+        OmegaConf.clear_resolver(f"oc.{name}")
+
+
+def parse_and_instantiate(arguments: list[str], run_folder: Path) -> ExperimentCLI:
+    """Parse the config into objects; a mistake becomes one line."""
+    parsers: list[LightningArgumentParser] = []
+
+    def make_parser(**settings: Any) -> LightningArgumentParser:
+        parsers.append(LightningArgumentParser(**settings))
+        return parsers[0]
+
+    try:
+        return ExperimentCLI(
+            LightningModule,
+            LightningDataModule,
+            save_config_callback=None,
+            trainer_defaults=trainer_defaults(run_folder),
+            seed_everything_default=0,
+            parser_class=make_parser,
+            parser_kwargs={
+                "parser_mode": "omegaconf+",
+                "exit_on_error": False,
+                "allow_abbrev": False,
+                "prog": "train.py",
+                "epilog": OPTIONS_HELP,
+            },
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            args=arguments,
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+    except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
+        raise UserMistake(one_line(str(error), parsers[0])) from error
+
+
+def trainer_defaults(run_folder: Path) -> dict[str, Any]:
+    """How Kinogan trains unless a config says otherwise: counted in steps, one endless epoch, own sampling of clips."""
+    return {
+        "default_root_dir": str(run_folder),
+        "logger": {
+            "class_path": "callbacks.wandb_dashboard.WandbDashboard",
+            "init_args": {"save_dir": str(run_folder)},
+        },
+        "use_distributed_sampler": False,
+        "limit_val_batches": 0,
+        "log_every_n_steps": 10,
+        "enable_model_summary": False,
+    }
+
+
+def prepare_data(datamodule: LightningDataModule) -> None:
+    """Find what is wrong with the data before training starts."""
+    if rank_zero_only.rank != 0:
+        return  # the others come here at the same time; Lightning has them wait for the first in fit
+    try:
+        datamodule.prepare_data()
+        datamodule.setup("fit")
+    except (ValueError, OSError) as error:
+        raise UserMistake(f"data: {error}") from error
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Undo make_run_folder, if nothing was written."""
+    for empty in (folder, folder.parent, folder.parent.parent):
+        try:
+            empty.rmdir()
+        except OSError:
+            return
+
+
+def quieten() -> None:
+    """Leave the screen to what a person needs: no tips, no remarks on what this project does on purpose."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric.utilities.seed").setLevel(logging.WARNING)
+    for message in (
+        ".*LeafSpec.*",
+        ".*litlogger.*",
+        ".*srun. command is available.*",
+        ".*does not have many workers.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)

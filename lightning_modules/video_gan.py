@@ -1,0 +1,247 @@
+"""Alternating updates of a generator and a discriminator: the training algorithm of a video GAN."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+
+from lightning_modules.generator_ema import ExponentialMovingAverage
+from losses.base import AdversarialObjective, Draw, LossTerms
+from networks.base import Discriminator, Generator, Latents
+
+PLAYERS = ("discriminator", "generator")  # the order of the optimizers
+LATENTS, NOISE = 0, 1  # what a random number is for
+
+Minimize = Callable[[LossTerms], None]
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss term or a gradient norm is not finite; raised on all processes before any weight is touched."""
+
+
+class VideoGAN(LightningModule):
+    """A generator and a discriminator that take turns (Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1).
+
+    One training step is one batch of real clips, one update of the discriminator and one `trainer.global_step`; every
+    `discriminator_steps`-th step also updates the generator.  So max_steps, checkpoints, loggers, learning-rate
+    schedules and the progress bar all count the same steps.
+
+    Every random number of training is a function of (seed, step, position in the global batch): the number of
+    processes does not change it, and with networks without batch norm two processes take the same step as one process
+    on the joined batch.
+
+    Args:
+        generator: makes videos.
+        discriminator: judges them.
+        objective: what both minimise.
+        generator_optimizer: made for the generator's parameters.
+        discriminator_optimizer: made for the discriminator's parameters.
+        generator_scheduler: learning-rate schedule, stepped once a training step; None is constant.
+        discriminator_scheduler: the same for the discriminator.
+        discriminator_steps: discriminator updates for one of the generator, n_critic in WGAN; at least 1.
+        ema_half_life_clips: half-life of the generator's moving average in real clips.
+        ema_ramp_up: the half-life's largest share of the clips seen so far.
+        gradient_clip_norm: largest Euclidean norm of each player's gradient; None does not clip.
+        seed: of latents and of the objective's noise.
+
+    Shapes: a batch is {"clip": (B, C, T, H, W) float32 in [-1, 1], "label": (B,) int64}.
+    Raises: ValueError if an argument is out of its range; NonFiniteLossError while training.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        objective: AdversarialObjective,
+        generator_optimizer: OptimizerCallable,
+        discriminator_optimizer: OptimizerCallable,
+        generator_scheduler: LRSchedulerCallable | None = None,
+        discriminator_scheduler: LRSchedulerCallable | None = None,
+        discriminator_steps: int = 1,
+        ema_half_life_clips: float = 10_000,
+        ema_ramp_up: float = 0.05,
+        gradient_clip_norm: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if discriminator_steps < 1:
+            raise ValueError(f"discriminator_steps is {discriminator_steps}; it must be at least 1")
+        if gradient_clip_norm is not None and gradient_clip_norm <= 0:
+            raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}; it must be above 0, or null for none")
+        self.automatic_optimization = False
+        self.generator = generator
+        self.discriminator = discriminator
+        self.generator_ema = ExponentialMovingAverage(generator, ema_half_life_clips, ema_ramp_up)
+        self.objective = objective
+        self.optimizer_of = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
+        self.scheduler_of = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
+        self.discriminator_steps = discriminator_steps
+        self.gradient_clip_norm = gradient_clip_norm
+        self.seed = seed
+        self.videos_seen: Tensor
+        self.register_buffer("videos_seen", torch.zeros((), dtype=torch.int64))  # real clips, over all processes
+        self.configure_optimizers()  # an optimizer that cannot be made is found now, not after the data is read
+
+    # ---- the algorithm ----
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """One discriminator update, and the generator's when it is due."""
+        real, labels = batch["clip"], batch["label"]
+        step = self.trainer.global_step  # the discriminator's optimizer moves it on
+        self.videos_seen += real.shape[0] * self.trainer.world_size
+        self.update_discriminator(real, labels, step)
+        if (step + 1) % self.discriminator_steps == 0:
+            self.update_generator(real, labels, step)
+        for scheduler in self.schedulers():
+            scheduler.step()
+        # Lightning hands "step" to the loggers as their step; without it they would count from 0 and lag by one.
+        self.log_dict({"step": float(step + 1), "videos_seen": self.videos_seen.double()})
+
+    def update_discriminator(self, real: Tensor, labels: Tensor, step: int) -> None:
+        """One step of the discriminator on real clips and as many generated ones."""
+        with self.optimizing("discriminator") as minimize:
+            with torch.no_grad():
+                fake = self.generate_like(real, labels, step, "discriminator")
+            noise = self.draw(self.objective.sample_noise, len(real), step, "discriminator", NOISE)
+            minimize(
+                self.objective.discriminator_loss(self.discriminator, real, fake, labels, Draw(step, noise)),
+            )
+
+    def update_generator(self, real: Tensor, labels: Tensor, step: int) -> None:
+        """One step of the generator, and of its moving average."""
+        with self.optimizing("generator") as minimize:
+            fake = self.generate_like(real, labels, step, "generator")
+            noise = self.draw(self.objective.sample_noise, len(real), step, "generator", NOISE)
+            minimize(self.objective.generator_loss(self.discriminator, real, fake, labels, Draw(step, noise)))
+        num_clips = len(real) * self.trainer.world_size * self.discriminator_steps
+        self.generator_ema.update(self.generator, num_clips, int(self.videos_seen))
+
+    @contextmanager
+    def optimizing(self, player: str) -> Iterator[Minimize]:
+        """Give what minimises a loss for one player: the one place that toggles, zeroes, clips and steps."""
+        optimizer = self.optimizers()[PLAYERS.index(player)]
+        with self.toggled_optimizer(optimizer):
+            optimizer.zero_grad()
+            yield partial(self.minimize, player)
+
+    def minimize(self, player: str, terms: LossTerms) -> None:
+        """Backward pass, check, clip, step, log.
+
+        Under DDP the gradients are means over processes after the backward pass, and so are the logged terms.
+        """
+        optimizer = self.optimizers()[PLAYERS.index(player)]
+        network: nn.Module = getattr(self, player)
+        self.manual_backward(terms.total)
+        gradient_norm = nn.utils.clip_grad_norm_(network.parameters(), self.gradient_clip_norm or torch.inf)
+        self.check_and_log(player, {"loss": terms.total.detach(), **terms.named, "gradient_norm": gradient_norm})
+        if player == "discriminator":
+            optimizer.step()
+        else:  # not through Lightning's wrapper, which would count a second global_step for this batch
+            self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=lambda: None)
+
+    def check_and_log(self, player: str, named: dict[str, Tensor]) -> None:
+        """Log the means over processes; raise on every process if one of them is not finite."""
+        values = torch.stack([value.float() for value in named.values()])
+        values = self.trainer.strategy.reduce(values, reduce_op="mean")
+        bad = [name for name, finite in zip(named, values.isfinite().tolist(), strict=True) if not finite]
+        if bad:
+            raise NonFiniteLossError(
+                f"step {self.trainer.global_step}: {player} {', '.join(bad)} not finite; stopped before the weights "
+                f"changed. Lower the learning rate of the {player}, or clip with model.gradient_clip_norm"
+            )
+        self.log_dict({f"{player}/{name}": value for name, value in zip(named, values, strict=True)})
+        learning_rate = self.optimizers()[PLAYERS.index(player)].param_groups[0]["lr"]
+        self.log(f"learning_rate/{player}", learning_rate)
+
+    # ---- randomness ----
+
+    def generate_like(self, real: Tensor, labels: Tensor, step: int, player: str) -> Tensor:
+        """As many videos as there are real clips, from this step's latents for this player."""
+        return self.generator(self.draw(self.generator.sample_latents, len(real), step, player, LATENTS), labels)
+
+    def draw(
+        self,
+        sample: Callable[[int, torch.Generator], dict[str, Tensor]],
+        num_clips: int,
+        step: int,
+        player: str,
+        purpose: int,
+    ) -> dict[str, Tensor]:
+        """This process's share of what `sample` draws for the whole global batch."""
+        rng = torch_generator(self.seed, step, PLAYERS.index(player), purpose)
+        first = self.trainer.global_rank * num_clips
+        drawn = sample(num_clips * self.trainer.world_size, rng)
+        return {name: values[first : first + num_clips].to(self.device) for name, values in drawn.items()}
+
+    # ---- what callbacks use ----
+
+    @property
+    def video_shape(self) -> tuple[int, int, int, int]:
+        """(C, T, H, W) of every video."""
+        return self.generator.video_shape
+
+    def sample_latents(self, indices: range, seed: int) -> Latents:
+        """Latents of the videos `indices` of an endless sequence: video i depends on (seed, i) alone."""
+        each = [self.generator.sample_latents(1, torch_generator(seed, index)) for index in indices]
+        return {name: torch.cat([latents[name] for latents in each]).to(self.device) for name in each[0]}
+
+    @torch.no_grad()
+    def generate(self, num_videos: int, latents: Latents | None = None, labels: Tensor | None = None) -> Tensor:
+        """Videos of the generator's moving average, (num_videos, C, T, H, W) in [-1, 1].
+
+        Without latents these are the first `num_videos` of the module's own seed.
+        """
+        if latents is None:
+            latents = self.sample_latents(range(num_videos), self.seed)
+        return self.generator_ema(latents, labels).float()
+
+    # ---- Lightning ----
+
+    def setup(self, stage: str) -> None:
+        """Refuse what cannot work, before the first step.
+
+        Raises: MisconfigurationException for float16, whose loss scaling would hide losses that are not finite, and for
+            data whose clips are not of the generator's shape.
+        """
+        if str(self.trainer.precision).startswith("16"):
+            raise MisconfigurationException(
+                f"trainer.precision is {self.trainer.precision}; use bf16-mixed or 32-true (float16 is not supported)"
+            )
+        given = getattr(getattr(self.trainer, "datamodule", None), "video_shape", self.video_shape)
+        if tuple(given) != self.video_shape:
+            raise MisconfigurationException(
+                f"the data gives clips of (C, T, H, W) = {tuple(given)}, the generator makes {self.video_shape}; "
+                "set data.num_frames and data.size as the generator's num_frames and size"
+            )
+
+    def configure_optimizers(self) -> tuple[OptimizerLRSchedulerConfig, ...]:
+        """One optimizer, and where given one schedule, for each player."""
+        configured = []
+        for player in PLAYERS:
+            network: nn.Module = getattr(self, player)
+            config: OptimizerLRSchedulerConfig = {"optimizer": self.optimizer_of[player](network.parameters())}
+            make_scheduler = self.scheduler_of[player]
+            if make_scheduler is not None:
+                config["lr_scheduler"] = make_scheduler(config["optimizer"])
+            configured.append(config)
+        return tuple(configured)
+
+    def schedulers(self) -> list[torch.optim.lr_scheduler.LRScheduler]:
+        """The schedules that are configured, none, one or two."""
+        schedulers = self.lr_schedulers()
+        if schedulers is None:
+            return []
+        return schedulers if isinstance(schedulers, list) else [schedulers]
+
+
+def torch_generator(*key: int) -> torch.Generator:
+    """Random numbers on the CPU that depend on the key alone, alike on every machine."""
+    seed = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(seed) >> 1)  # torch takes 63 bits

@@ -1,0 +1,116 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from losses.base import Draw
+from losses.wgan_gp import WGANGP
+
+SHAPE = (3, 4, 8, 8)  # C, T, H, W
+
+
+class LinearCritic(nn.Module):
+    """D(x) = <w, x>, whose gradient is w everywhere; several heads have several w."""
+
+    def __init__(self, *norms: float, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        weights = torch.randn(len(norms), *SHAPE, dtype=dtype)
+        lengths = weights.flatten(1).norm(dim=1).view(-1, 1, 1, 1, 1)
+        self.weights = nn.Parameter(weights / lengths * torch.tensor(norms, dtype=dtype).view(-1, 1, 1, 1, 1))
+
+    def forward(self, videos: Tensor, labels: Tensor | None = None) -> tuple[Tensor, ...]:
+        return tuple((videos * weight).flatten(1).sum(dim=1) for weight in self.weights)
+
+
+def clips(num_clips: int = 5) -> tuple[Tensor, Tensor, Draw]:
+    real, fake = torch.rand(num_clips, *SHAPE), torch.rand(num_clips, *SHAPE)
+    return real, fake, Draw(0, WGANGP().sample_noise(num_clips, torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("norm", [0.25, 1.0, 3.0])
+def test_penalty_of_a_linear_critic(norm: float) -> None:
+    real, fake, draw = clips()
+    terms = WGANGP(10.0).discriminator_loss(LinearCritic(norm), real, fake, None, draw)
+    torch.testing.assert_close(terms.named["gradient_penalty"], torch.tensor((norm - 1) ** 2))
+
+
+def test_losses_of_a_linear_critic() -> None:
+    real, fake, draw = clips()
+    critic = LinearCritic(2.0)
+    distance = (critic(real)[0] - critic(fake)[0]).mean()
+    terms = WGANGP(10.0).discriminator_loss(critic, real, fake, None, draw)
+    torch.testing.assert_close(terms.named["wasserstein_distance"], distance)
+    torch.testing.assert_close(terms.total, -distance + 10.0 * (2.0 - 1) ** 2)
+    generator_terms = WGANGP(10.0).generator_loss(critic, real, fake, None, draw)
+    torch.testing.assert_close(generator_terms.total, -critic(fake)[0].mean())
+
+
+def test_each_head_has_its_own_penalty() -> None:
+    real, fake, draw = clips()
+    terms = WGANGP(1.0).discriminator_loss(LinearCritic(2.0, 4.0), real, fake, None, draw)
+    torch.testing.assert_close(terms.named["gradient_penalty"], torch.tensor(1.0 + 9.0))
+
+
+def test_the_penalised_clips_lie_between_real_and_fake_one_place_a_clip() -> None:
+    real, fake, draw = torch.ones(4, *SHAPE), -torch.ones(4, *SHAPE), clips(4)[2]
+    seen = []
+
+    def critic(videos: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+        seen.append(videos.detach())
+        return (videos.flatten(1).sum(dim=1),)
+
+    WGANGP().discriminator_loss(critic, real, fake, None, draw)
+    mixed = seen[-1].flatten(1)
+    assert torch.equal(mixed, mixed[:, :1].expand_as(mixed))
+    torch.testing.assert_close(mixed[:, 0], 2 * draw.noise["mix"] - 1)
+    assert len(mixed[:, 0].unique()) == 4
+
+
+def test_second_derivatives_reach_the_critic() -> None:
+    real, fake, draw = clips(2)
+    critic = nn.Sequential(nn.Conv3d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 2 * 6 * 6, 1))
+    weight = critic[0].weight
+
+    def penalty() -> Tensor:
+        return WGANGP().penalty(lambda videos, labels: (critic(videos).squeeze(1),), real, fake, None, draw)
+
+    (gradient,) = torch.autograd.grad(penalty(), weight)
+    step = 1e-2 * gradient / gradient.norm()
+    weight.data += step
+    above = penalty().item()
+    weight.data -= 2 * step
+    below = penalty().item()
+    assert (above - below) / 2e-2 == pytest.approx(gradient.norm().item(), rel=0.02)
+
+
+def test_a_gradient_of_zero_has_a_finite_penalty() -> None:
+    real, fake, draw = clips()
+    critic = LinearCritic(1.0)
+    with torch.no_grad():
+        critic.weights.zero_()
+    terms = WGANGP(10.0).discriminator_loss(critic, real, fake, None, draw)
+    terms.total.backward()
+    assert critic.weights.grad is not None and critic.weights.grad.isfinite().all()
+
+
+def test_the_penalty_is_in_float32_under_autocast() -> None:
+    real, fake, draw = clips()
+    critic = nn.Conv3d(3, 1, (4, 8, 8))
+    dtypes = []
+
+    def discriminator(videos: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+        logits = critic(videos).flatten(1).squeeze(1)
+        dtypes.append(logits.dtype)
+        return (logits,)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = WGANGP().discriminator_loss(discriminator, real, fake, None, draw)
+    assert dtypes == [torch.bfloat16, torch.bfloat16, torch.float32]
+    assert terms.total.dtype == torch.float32
+
+
+def test_mistakes() -> None:
+    with pytest.raises(ValueError, match="gradient_penalty_weight is -1"):
+        WGANGP(-1)
+    real, fake, draw = clips()
+    with pytest.raises(ValueError, match="must be alike"):
+        WGANGP().discriminator_loss(LinearCritic(1.0), real, fake[:, :, :2], None, draw)

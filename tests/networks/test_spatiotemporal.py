@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from networks.spatiotemporal import SpatiotemporalCritic, SpatiotemporalGenerator, same_padding
+
+
+def num_parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_parameter_counts() -> None:
+    # 11,023,683 in the transposed convolutions with their batch norms and 827,392 in the linear layer; the batch norm
+    # after the linear layer adds 1,024.
+    assert num_parameters(SpatiotemporalGenerator()) == 11_023_683 + 827_392 + 1_024
+    assert num_parameters(SpatiotemporalCritic()) == 11_057_990
+
+
+@pytest.mark.parametrize(("num_frames", "size"), [(16, 64), (32, 32), (16, 16)])
+def test_shapes_and_range(num_frames: int, size: int) -> None:
+    generator = SpatiotemporalGenerator(num_frames, size, base_channels=8)
+    videos = generator(generator.sample_latents(2, torch.Generator().manual_seed(0)))
+    assert videos.shape == (2, 3, num_frames, size, size) == (2, *generator.video_shape)
+    assert videos.abs().max() <= 1
+    (score,) = SpatiotemporalCritic(num_frames, size, base_channels=8)(videos)
+    assert score.shape == (2,)
+
+
+def test_the_tables_in_the_docstrings() -> None:
+    shapes = []
+    generator, critic = SpatiotemporalGenerator(), SpatiotemporalCritic()
+    for block in [*generator.blocks, *critic.blocks, critic.to_map]:
+        block.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
+    with torch.no_grad():
+        critic(generator(generator.sample_latents(1, torch.Generator())))
+    assert shapes == [
+        (256, 2, 8, 8),
+        (128, 4, 16, 16),
+        (64, 8, 32, 32),
+        (64, 8, 32, 32),
+        (128, 4, 16, 16),
+        (256, 2, 8, 8),
+        (512, 1, 4, 4),
+        (1, 1, 2, 2),
+    ]
+
+
+def test_the_critic_keeps_clips_apart() -> None:
+    critic = SpatiotemporalCritic(16, 16, base_channels=4)
+    clips = torch.rand(3, 3, 16, 16, 16)
+    torch.testing.assert_close(critic(clips)[0][:1], critic(clips[:1])[0])
+
+
+def test_gradients_reach_every_parameter() -> None:
+    generator, critic = SpatiotemporalGenerator(16, 16, base_channels=4), SpatiotemporalCritic(16, 16, base_channels=4)
+    critic(generator(generator.sample_latents(2, torch.Generator())))[0].sum().backward()
+    for network in (generator, critic):
+        for name, parameter in network.named_parameters():
+            # The critic is linear behind its last norm, so only a bias before a norm may have no gradient.
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+def test_same_padding_is_tensorflows() -> None:
+    assert same_padding(1) == (1, 2)
+    assert same_padding(4) == (1, 1)
+    assert same_padding(5) == (1, 2)
+
+
+@pytest.mark.parametrize("network", [SpatiotemporalGenerator, SpatiotemporalCritic])
+def test_sizes_that_cannot_be_made(network: type) -> None:
+    with pytest.raises(ValueError, match="size is 50; .* multiples of 16"):
+        network(size=50)
+    with pytest.raises(ValueError, match="num_frames is 8"):
+        network(num_frames=8)
