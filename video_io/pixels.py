@@ -17,8 +17,8 @@ def uint8_to_float(clips: Tensor) -> Tensor:
 def float_to_uint8(videos: Tensor) -> Tensor:
     """floor(clamp(127.5 x + 128, 0, 255)): floats of any shape, [-1, 1] in range, to uint8, on the same device.
 
-    The quantisation of StyleGAN-V (Skorokhodov et al. 2022, arXiv:2112.14683) and of StyleGAN2 before it.  Values outside
-    [-1, 1] are clamped.  It undoes `uint8_to_float` exactly.
+    The quantisation of StyleGAN-V (Skorokhodov et al. 2022, arXiv:2112.14683) and of StyleGAN2 before it.  Values
+    outside [-1, 1] are clamped.  It undoes `uint8_to_float` exactly.
 
     Raises: TypeError if the tensor is not of floats.
     """

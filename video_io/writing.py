@@ -26,8 +26,8 @@ def write_video(path: str | Path, video: Tensor, fps: float, crf: int = 18) -> N
         fps: frames per second, above 0.
         crf: x264's constant rate factor, 0 (best) to 51 (smallest file); 18 is hard to tell from the original.
 
-    Raises: ValueError if an argument is not as above, FileNotFoundError if there is no such folder, PermissionError if it
-        may not be written to.
+    Raises: ValueError if an argument is not as above, FileNotFoundError if there is no such folder, PermissionError if
+        it may not be written to.
     """
     path = Path(path)
     _check(path, video, fps, crf)
