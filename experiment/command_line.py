@@ -3,6 +3,7 @@
 import argparse
 import logging
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ TRUSTED_PACKAGES = (
     "torch",
     "torchmetrics",
 )
-# Every resolver that OmegaConf brings: some import modules or read the environment, none is needed for ${path.in.config}.
+# Every resolver that OmegaConf brings: some import modules or read the environment; ${path.in.config} needs none.
 RESOLVERS = ("coerce", "create", "decode", "deprecated", "dict.keys", "dict.values", "env", "select")
 
 OPTIONS_HELP = """options that stand on the command line only, never in a config:
@@ -47,7 +48,7 @@ OPTIONS_HELP = """options that stand on the command line only, never in a config
 """
 
 
-class UserMistake(Exception):
+class UserError(Exception):
     """Something that the user can put right; its text is one line that says how."""
 
 
@@ -75,7 +76,7 @@ class ExperimentCLI(LightningCLI):
         parser.add_lightning_class_args(Throughput, "throughput")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Add what depends on other settings: metrics.csv beside any logger, and DDP as adversarial training needs it."""
+        """Add what depends on other settings: metrics.csv beside any logger, DDP as adversarial training needs it."""
         given = self.config_init["trainer"]
         if given["logger"] is not False:
             others = given["logger"] if isinstance(given["logger"], list) else [given["logger"]]
@@ -99,7 +100,7 @@ def num_devices(trainer: Any) -> int:
 def build(arguments: list[str]) -> Experiment:
     """Parse, check and build; on the first process also prepare the data.
 
-    Raises: UserMistake, with the run's folder removed again.
+    Raises: UserError, with the run's folder removed again.
     """
     quieten()
     options, rest = parse_own_options(arguments)
@@ -128,9 +129,9 @@ def parse_own_options(arguments: list[str]) -> tuple[argparse.Namespace, list[st
     try:
         options, rest = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
-        raise UserMistake(str(error)) from error
+        raise UserError(str(error)) from error
     if options.resume is not None and not options.resume.is_file():
-        raise UserMistake(f"--resume {options.resume}: there is no such checkpoint")
+        raise UserError(f"--resume {options.resume}: there is no such checkpoint")
     return options, rest
 
 
@@ -180,7 +181,7 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path) -> ExperimentC
             load_from_checkpoint_support=False,
         )
     except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
-        raise UserMistake(one_line(str(error), parsers[0])) from error
+        raise UserError(one_line(str(error), parsers[0])) from error
 
 
 def trainer_defaults(run_folder: Path) -> dict[str, Any]:
@@ -206,16 +207,14 @@ def prepare_data(datamodule: LightningDataModule) -> None:
         datamodule.prepare_data()
         datamodule.setup("fit")
     except (ValueError, OSError) as error:
-        raise UserMistake(f"data: {error}") from error
+        raise UserError(f"data: {error}") from error
 
 
 def remove_if_empty(folder: Path) -> None:
     """Undo make_run_folder, if nothing was written."""
-    for empty in (folder, folder.parent, folder.parent.parent):
-        try:
+    with suppress(OSError):  # the first that is not empty ends it
+        for empty in (folder, folder.parent, folder.parent.parent):
             empty.rmdir()
-        except OSError:
-            return
 
 
 def quieten() -> None:

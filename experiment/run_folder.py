@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 FOLDER_OF_THIS_RUN = "KINOGAN_RUN_FOLDER"  # set by the first process, inherited by those that it starts
@@ -43,11 +45,9 @@ def job_name(environment: Mapping[str, str]) -> str | None:
 def make_new_folder(folder: Path) -> Path:
     """Make `folder`, or the first of folder-2, folder-3, ... that does not exist; absolute."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    candidate, number = folder, 1
-    while True:
-        try:
+    names = chain([folder.name], (f"{folder.name}-{number}" for number in count(2)))
+    for candidate in map(folder.with_name, names):
+        with suppress(FileExistsError):
             candidate.mkdir()
             return candidate.absolute()
-        except FileExistsError:
-            number += 1
-            candidate = folder.with_name(f"{folder.name}-{number}")
+    raise AssertionError("count() never ends")

@@ -1,8 +1,5 @@
 """What a person reads before and after training."""
 
-import json
-from pathlib import Path
-
 from torch import nn
 
 from experiment.command_line import Experiment

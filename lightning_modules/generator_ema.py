@@ -8,7 +8,7 @@ from torch import nn
 
 
 class ExponentialMovingAverage(nn.Module):
-    """A smoothed copy of a network: parameters averaged, buffers copied (Karras et al. 2018, arXiv:1710.10196, section 5).
+    """A smoothed copy of a network: parameters averaged, buffers copied (Karras et al. 2018, arXiv:1710.10196).
 
     parameter <- parameter + (1 - 0.5^(clips / half_life)) * (source - parameter),
     half_life = min(half_life_clips, ramp_up * clips seen so far)  (Karras et al. 2020, arXiv:2006.06676, code).

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from lightning_modules.generator_ema import ExponentialMovingAverage
@@ -126,7 +127,7 @@ class VideoGAN(LightningModule):
     @contextmanager
     def optimizing(self, player: str) -> Iterator[Minimize]:
         """Give what minimises a loss for one player: the one place that toggles, zeroes, clips and steps."""
-        optimizer = self.optimizers()[PLAYERS.index(player)]
+        optimizer = self.optimizer_for(player)
         with self.toggled_optimizer(optimizer):
             optimizer.zero_grad()
             yield partial(self.minimize, player)
@@ -136,7 +137,7 @@ class VideoGAN(LightningModule):
 
         Under DDP the gradients are means over processes after the backward pass, and so are the logged terms.
         """
-        optimizer = self.optimizers()[PLAYERS.index(player)]
+        optimizer = self.optimizer_for(player)
         network: nn.Module = getattr(self, player)
         self.manual_backward(terms.total)
         gradient_norm = nn.utils.clip_grad_norm_(network.parameters(), self.gradient_clip_norm or torch.inf)
@@ -157,8 +158,7 @@ class VideoGAN(LightningModule):
                 f"changed. Lower the learning rate of the {player}, or clip with model.gradient_clip_norm"
             )
         self.log_dict({f"{player}/{name}": value for name, value in zip(named, values, strict=True)})
-        learning_rate = self.optimizers()[PLAYERS.index(player)].param_groups[0]["lr"]
-        self.log(f"learning_rate/{player}", learning_rate)
+        self.log(f"learning_rate/{player}", self.optimizer_for(player).param_groups[0]["lr"])
 
     # ---- randomness ----
 
@@ -221,17 +221,24 @@ class VideoGAN(LightningModule):
                 "set data.num_frames and data.size as the generator's num_frames and size"
             )
 
-    def configure_optimizers(self) -> tuple[OptimizerLRSchedulerConfig, ...]:
+    def configure_optimizers(self) -> Any:
         """One optimizer, and where given one schedule, for each player."""
         configured = []
         for player in PLAYERS:
             network: nn.Module = getattr(self, player)
-            config: OptimizerLRSchedulerConfig = {"optimizer": self.optimizer_of[player](network.parameters())}
+            optimizer = self.optimizer_of[player](network.parameters())
             make_scheduler = self.scheduler_of[player]
+            config: dict[str, Any] = {"optimizer": optimizer}
             if make_scheduler is not None:
-                config["lr_scheduler"] = make_scheduler(config["optimizer"])
+                config["lr_scheduler"] = make_scheduler(optimizer)
             configured.append(config)
         return tuple(configured)
+
+    def optimizer_for(self, player: str) -> LightningOptimizer:
+        """The optimizer of one player."""
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        return optimizers[PLAYERS.index(player)]
 
     def schedulers(self) -> list[torch.optim.lr_scheduler.LRScheduler]:
         """The schedules that are configured, none, one or two."""

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from losses.base import Draw
-from losses.non_saturating import NonSaturatingR1
 from losses.gradient_penalties import logits_with_gradient, squared_gradient_norms
+from losses.non_saturating import NonSaturatingR1
 
 SHAPE = (3, 4, 8, 8)
 
