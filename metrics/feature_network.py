@@ -1,0 +1,122 @@
+"""What every feature network promises: uint8 clips in, one row of features per frame (FID) or per clip (FVD) out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from metrics.feature_statistics import FeatureStatistics, Gaussian
+
+
+class FeatureNetwork(ABC):
+    """A pretrained network, frozen, and what is done to a clip before it: the yardstick of FID and FVD.
+
+    Building one costs nothing.  The weights are found and loaded with the first clips (or by `load()`), onto the
+    device of the clips, in eval mode and float32, without drawing from torch's random numbers: that a run is measured
+    does not change its course.  Not an nn.Module, so its weights are in nobody's checkpoints and optimizers.
+
+    Attributes:
+        name: appears in keys and cards.
+        published: FID and FVD with this network carry the bare names (`fid50k`, `fvd2048_16f`).
+        num_features: {"fid": row length of frames, "fvd": row length of clips}, of those that the network offers.
+        resize: how a frame gets to the network's size, in words, for the card.
+
+    Args:
+        weights: path of the weight file, where the usual places are not right, see `metrics.weights`.
+        frames_per_pass: how many frames go through the network at a time, at least one clip; the numbers stay the same
+            to float32 rounding.  None: 32 on a CPU, where small batches stay in its cache, and 256 on a GPU.
+    """
+
+    name: str
+    published: bool
+    num_features: dict[str, int]
+    resize: str
+    min_frames: int = 1
+
+    def __init__(self, weights: str | Path | None = None, frames_per_pass: int | None = None) -> None:
+        if frames_per_pass is not None and frames_per_pass < 1:
+            raise ValueError(f"frames_per_pass must be at least 1; got {frames_per_pass}.")
+        self.weights = weights
+        self.frames_per_pass = frames_per_pass
+        self._network: nn.Module | None = None
+
+    @property
+    @abstractmethod
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weight file, in hexadecimal; finds the file."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The network with its weights, on the CPU."""
+
+    @abstractmethod
+    def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
+        """Features of checked uint8 clips (N, 3, T, H, W), see `__call__`."""
+
+    def load(self) -> nn.Module:
+        """The frozen network; finds and loads the weights the first time.
+
+        Raises: FileNotFoundError if there is no weight file, ValueError if it is not the right one.
+        """
+        if self._network is None:
+            self._network = self.build().eval().requires_grad_(False)
+        return self._network
+
+    def __call__(self, clips: Tensor) -> dict[str, Tensor]:
+        """Features of `clips`, uint8 (N, C, T, H, W) with C = 3, or 1 (grey, repeated).
+
+        Returns float32 rows on the clips' device: "fid" (N * T, D), the frames of the first clip first, and "fvd"
+        (N, D); only the names in `num_features`.  TF32 and autocast are off inside, so a GPU agrees with a CPU.
+
+        Raises: ValueError if dtype, shape or number of frames do not fit.
+        """
+        self._check(clips)
+        clips = clips.expand(-1, 3, -1, -1, -1)  # (N, 3, T, H, W)
+        network = self.load().to(clips.device)
+        frames_per_pass = self.frames_per_pass or (32 if clips.device.type == "cpu" else 256)
+        clips_per_pass = max(1, frames_per_pass // clips.shape[2])
+        with (
+            torch.no_grad(),
+            torch.autocast(clips.device.type, enabled=False),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
+            passes = [self.extract(network, part) for part in clips.split(clips_per_pass)]
+        return {name: torch.cat([rows[name] for rows in passes]) for name in self.num_features}
+
+    def _check(self, clips: Tensor) -> None:
+        if clips.dtype != torch.uint8:
+            raise ValueError(f"{self.name} measures uint8 clips (0..255); got {clips.dtype}. Use float_to_uint8 first.")
+        if clips.ndim != 5 or clips.shape[1] not in (1, 3) or 0 in clips.shape:
+            raise ValueError(f"{self.name} measures clips (N, 3 or 1, T, H, W); got shape {tuple(clips.shape)}.")
+        if clips.shape[2] < self.min_frames:
+            raise ValueError(
+                f"{self.name} needs clips of at least {self.min_frames} frames; got {clips.shape[2]}. "
+                "Use longer clips or another feature network."
+            )
+
+
+def fit_gaussians(
+    network: FeatureNetwork,
+    clip_batches: Iterable[Tensor],
+    device: torch.device | str = "cpu",
+    unbiased: bool = True,
+) -> dict[str, Gaussian]:
+    """Mean and covariance of the features of all clips: {"fid": ..., "fvd": ...}, what the network offers.
+
+    With several processes each passes its own share (none is allowed) and all get the same Gaussians of the whole: a
+    collective call, that all processes must make.
+
+    Args:
+        clip_batches: uint8 clips (N, C, T, H, W), any N, as `FeatureNetwork.__call__` takes them.
+        device: where the network runs and the sums are kept; this process's GPU where processes talk by NCCL.
+        unbiased: see `FeatureStatistics`.
+    """
+    statistics = {name: FeatureStatistics(size, unbiased).to(device) for name, size in network.num_features.items()}
+    for name, size in network.num_features.items():
+        statistics[name].update(torch.empty(0, size))  # a process without clips has seen nothing, which is in order
+    for clips in clip_batches:
+        for name, rows in network(clips.to(device)).items():
+            statistics[name].update(rows)
+    return {name: statistics[name].compute() for name in statistics}

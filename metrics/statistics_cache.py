@@ -1,0 +1,106 @@
+"""Real statistics are computed once: a cache of Gaussians, one file per data set, protocol and feature network."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed
+
+from metrics.feature_network import FeatureNetwork
+from metrics.feature_statistics import Gaussian
+
+Gaussians = dict[str, Gaussian]
+
+
+def cache_folder() -> Path:
+    """$KINOGAN_CACHE/statistics, or ~/.cache/kinogan/statistics."""
+    cache = os.environ.get("KINOGAN_CACHE")
+    return (Path(cache) if cache else Path.home() / ".cache" / "kinogan") / "statistics"
+
+
+class StatisticsCache:
+    """Files `<sha256 of the identity>.pt` in a folder.
+
+    The identity is all that decides the statistics: whatever the caller says of data and protocol (fingerprint, split,
+    number and length of clips, stride, size, seed) and the feature network with the digest of its weights, see
+    `identity`.  Another identity is another file, so nothing is ever out of date.
+
+    Args:
+        folder: None for `cache_folder()`; made when needed.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder) if folder is not None else cache_folder()
+
+    @staticmethod
+    def identity(network: FeatureNetwork, unbiased: bool = True, **protocol: Any) -> dict[str, Any]:
+        """Identity of statistics of real clips: the network's part and `protocol`, plain JSON values.
+
+        `unbiased` as `fit_gaussians` gets it.
+        """
+        return {
+            "feature_network": network.name,
+            "weights_sha256": network.weights_sha256,
+            "resize": network.resize,
+            "num_features": network.num_features,
+            "unbiased": unbiased,
+            **protocol,
+        }
+
+    def path(self, identity: dict[str, Any]) -> Path:
+        """The file of these statistics, whether it exists or not."""
+        text = json.dumps(identity, sort_keys=True)
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.pt"
+
+    def get(self, identity: dict[str, Any], compute: Callable[[], Gaussians]) -> Gaussians:
+        """The statistics from their file, else `compute()`, written for the next time.
+
+        A collective call where several processes run: the first process looks, reads and writes, all do the same after
+        it and get the same, also where they do not share a disk.  `compute` is then called by all or by none.
+        """
+        path = self.path(identity)
+        first = not _several_processes() or torch.distributed.get_rank() == 0
+        found = self.read(path) if first and path.is_file() else None
+        if _several_processes():
+            message = [found]
+            torch.distributed.broadcast_object_list(message, src=0)
+            found = message[0]
+        if found is None:
+            found = compute()
+            if first:
+                self.write(path, identity, found)
+        return found
+
+    @staticmethod
+    def read(path: Path) -> Gaussians:
+        """The statistics in a file of the cache.
+
+        Raises: ValueError if it is no such file.
+        """
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            return {name: Gaussian(**moments) for name, moments in content["gaussians"].items()}
+        except Exception as error:
+            raise ValueError(f"{path} holds no statistics; delete it, and they are computed again.") from error
+
+    @staticmethod
+    def write(path: Path, identity: dict[str, Any], gaussians: Gaussians) -> None:
+        """Write the file whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                torch.save({"identity": identity, "gaussians": {k: vars(v) for k, v in gaussians.items()}}, file)
+            Path(name).chmod(0o644)  # mkstemp's files are private, a cache may be shared
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def _several_processes() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
