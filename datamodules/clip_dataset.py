@@ -49,8 +49,7 @@ class ClipDataset(Dataset):
             self.root / video.path,
             range(choice.start_frame, choice.start_frame + self.num_frames * self.frame_stride, self.frame_stride),
             self.size,
-            source_size=(video.width, video.height),
-            exact_seek=video.exact_seek,
+            video.properties,
         )
         if choice.flip:
             clip = clip.flip(-1)  # one decision a clip: every frame of it is mirrored

@@ -108,7 +108,7 @@ class VideoFolder(LightningDataModule):
     @property
     def fps(self) -> float:
         """Frames per second of a clip: the median over the videos, divided by `frame_stride`."""
-        return statistics.median(video.fps for video in self._indexed().videos) / self.frame_stride
+        return statistics.median(video.properties.fps for video in self._indexed().videos) / self.frame_stride
 
     def prepare_data(self) -> None:
         """Index the folder into the cache, which takes time once; checks what can be checked."""

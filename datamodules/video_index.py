@@ -18,28 +18,27 @@ from typing import Any
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from tqdm import tqdm
 
-from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, is_video, probe
+from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, VideoProperties, is_video, probe
 
 _FORMAT = 1  # of the cache file; another number is rebuilt
 _NUM_NAMED = 3  # files that an error message names
 
+Row = dict[str, Any]  # of the cache: stamp (see `_stamp`), sha256 and properties of one file
+
 
 @dataclass(frozen=True)
 class Video:
-    """One video: `path` below the root with "/" between folders, `label` of its class, and what the file is.
-
-    `width` and `height` in pixels as displayed, `fps` in frames per second, `sha256` of the file's content in hex;
-    `exact_seek` as in `video_io.reading.seeks_exactly`.
-    """
+    """One video: `path` below the root, with "/"; `label` of its class; `sha256` of its content, in hex."""
 
     path: str
     label: int
-    num_frames: int
-    width: int
-    height: int
-    fps: float
-    exact_seek: bool
+    properties: VideoProperties
     sha256: str
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the whole video."""
+        return self.properties.num_frames
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,12 @@ def index_videos(root: str | Path) -> VideoIndex:
     class_names = _class_names(root, paths)
     rows = _measure(root, paths)
     videos = tuple(
-        Video(path=path, label=class_names.index(path.split("/")[0]) if "/" in path else 0, **rows[path])
+        Video(
+            path=path,
+            label=class_names.index(path.split("/")[0]) if "/" in path else 0,
+            properties=VideoProperties(**rows[path]["properties"]),
+            sha256=rows[path]["sha256"],
+        )
         for path in paths
     )
     return VideoIndex(root, class_names, videos)
@@ -133,15 +137,15 @@ def _class_names(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
     return (root.resolve().name,)
 
 
-def _measure(root: Path, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """For each path, everything a `Video` has beside path and label: from the cache where the file is unchanged."""
+def _measure(root: Path, paths: Sequence[str]) -> dict[str, Row]:
+    """The row of each path: from the cache where the file is unchanged."""
     stamps = {path: _stamp(root / path) for path in paths}
     known = _read_cache(root)
     rows = {path: known[path] for path in paths if path in known and known[path]["stamp"] == stamps[path]}
     unknown = [path for path in paths if path not in rows]
     measured = _open_videos(root, unknown)
     if measured or len(rows) < len(known):
-        rows |= {path: {"stamp": stamps[path], "properties": properties} for path, properties in measured.items()}
+        rows |= {path: {"stamp": stamps[path], **row} for path, row in measured.items()}
         _write_cache(root, rows)
     unreadable = [path for path in unknown if path not in measured]
     if unreadable:
@@ -149,12 +153,12 @@ def _measure(root: Path, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
             f"{root}: decord cannot decode {len(unreadable)} of {len(paths)} videos: {name_a_few(unreadable)}; "
             "repair, convert or remove them"
         )
-    return {path: rows[path]["properties"] for path in paths}
+    return rows
 
 
-def _open_videos(root: Path, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _open_videos(root: Path, paths: Sequence[str]) -> dict[str, Row]:
     """Measure videos, as many at a time as there are cores; those that cannot be decoded are missing in the answer."""
-    measured: dict[str, dict[str, Any]] = {}
+    measured = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         futures = {path: pool.submit(_open_video, root / path) for path in paths}
         for path, future in tqdm(futures.items(), desc=f"indexing {root}", unit="video", disable=len(paths) < 200):
@@ -163,12 +167,12 @@ def _open_videos(root: Path, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
     return measured
 
 
-def _open_video(path: Path) -> dict[str, Any]:
+def _open_video(path: Path) -> Row:
     content = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             content.update(block)
-    return probe(path)._asdict() | {"sha256": content.hexdigest()}
+    return {"sha256": content.hexdigest(), "properties": probe(path)._asdict()}
 
 
 def _stamp(path: Path) -> list[int]:
@@ -176,20 +180,20 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _read_cache(root: Path) -> dict[str, dict[str, Any]]:
+def _read_cache(root: Path) -> dict[str, Row]:
     """The rows kept for `root`; none if there is no cache file, or it is damaged or of another format."""
     try:
         content = json.loads(cache_file(root).read_text(encoding="utf-8"))
         rows = content["rows"] if content["format"] == _FORMAT else {}
-        for path, row in rows.items():
-            Video(path=path, label=0, **row["properties"])
-            row["stamp"]
+        for row in rows.values():
+            VideoProperties(**row["properties"])
+            row["stamp"], row["sha256"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return rows
 
 
-def _write_cache(root: Path, rows: dict[str, dict[str, Any]]) -> None:
+def _write_cache(root: Path, rows: dict[str, Row]) -> None:
     """Write a temporary file beside the cache file and rename it, so that no process ever reads half an index."""
     target = cache_file(root)
     try:
