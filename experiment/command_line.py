@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError, set_parsing_settings
+import yaml
+from jsonargparse import ArgumentError, Namespace, set_parsing_settings
 from omegaconf import OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -40,6 +41,15 @@ TRUSTED_PACKAGES = (
 # Every resolver that OmegaConf brings: some import modules or read the environment; ${path.in.config} needs none.
 RESOLVERS = ("coerce", "create", "decode", "deprecated", "dict.keys", "dict.values", "env", "select")
 
+# How Kinogan trains unless a config says otherwise: counted in steps, in one endless epoch, with its own choice of clips.
+TRAINER_DEFAULTS = {
+    "logger": {"class_path": "callbacks.wandb_dashboard.WandbDashboard"},
+    "use_distributed_sampler": False,
+    "limit_val_batches": 0,
+    "log_every_n_steps": 10,
+    "enable_model_summary": False,
+}
+
 OPTIONS_HELP = """options that stand on the command line only, never in a config:
   --runs_folder FOLDER      where runs put their folders (default: runs)
   --run_name NAME           the run's folder below it (default: the name of the first config)
@@ -64,7 +74,15 @@ class Experiment:
 
 
 class ExperimentCLI(LightningCLI):
-    """Lightning's command line with the callbacks that every run has, each configurable under its own key."""
+    """Lightning's command line with the callbacks that every run has, each configurable under its own key.
+
+    Whatever a config says, the trainer and the loggers write into `run_folder`; so a saved config can be run again.
+    """
+
+    def __init__(self, run_folder: Path, **settings: Any) -> None:
+        self.run_folder = run_folder
+        self.resolved_config = ""  # YAML
+        super().__init__(LightningModule, LightningDataModule, **settings)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The order is the order in which they are called."""
@@ -74,6 +92,15 @@ class ExperimentCLI(LightningCLI):
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(ProgressBar, "progress")
         parser.add_lightning_class_args(Throughput, "throughput")
+
+    def before_instantiate_classes(self) -> None:
+        """Keep the config as it was resolved, then set the folders."""
+        self.resolved_config = self.parser.dump(self.config, skip_none=False)
+        trainer = self.config.trainer
+        trainer.default_root_dir = str(self.run_folder)
+        for logger in trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]:
+            if isinstance(logger, Namespace) and "save_dir" in logger.init_args:
+                logger.init_args.save_dir = str(self.run_folder)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add what depends on other settings: metrics.csv beside any logger, DDP as adversarial training needs it."""
@@ -113,9 +140,9 @@ def build(arguments: list[str]) -> Experiment:
         remove_if_empty(run_folder)
         raise
     if rank_zero_only.rank == 0:
-        (run_folder / "config.yaml").write_text(cli.parser.dump(cli.config, skip_none=False))
+        (run_folder / "config.yaml").write_text(cli.resolved_config)
     for logger in cli.trainer.loggers:
-        logger.log_hyperparams(cli.config.as_dict())
+        logger.log_hyperparams(yaml.safe_load(cli.resolved_config))
     return Experiment(cli.model, cli.datamodule, cli.trainer, run_folder, options.resume)
 
 
@@ -160,10 +187,9 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path) -> ExperimentC
 
     try:
         return ExperimentCLI(
-            LightningModule,
-            LightningDataModule,
+            run_folder,
             save_config_callback=None,
-            trainer_defaults=trainer_defaults(run_folder),
+            trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             parser_class=make_parser,
             parser_kwargs={
@@ -182,21 +208,6 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path) -> ExperimentC
         )
     except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
         raise UserError(one_line(str(error), parsers[0])) from error
-
-
-def trainer_defaults(run_folder: Path) -> dict[str, Any]:
-    """How Kinogan trains unless a config says otherwise: counted in steps, one endless epoch, own sampling of clips."""
-    return {
-        "default_root_dir": str(run_folder),
-        "logger": {
-            "class_path": "callbacks.wandb_dashboard.WandbDashboard",
-            "init_args": {"save_dir": str(run_folder)},
-        },
-        "use_distributed_sampler": False,
-        "limit_val_batches": 0,
-        "log_every_n_steps": 10,
-        "enable_model_summary": False,
-    }
 
 
 def prepare_data(datamodule: LightningDataModule) -> None:
@@ -222,9 +233,14 @@ def quieten() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric.utilities.seed").setLevel(logging.WARNING)
     for message in (
-        ".*LeafSpec.*",
+        ".*LeafSpec.*",  # PyTorch's own
         ".*litlogger.*",
+        ".*args parameter is intended to run from within Python.*",
         ".*srun. command is available.*",
         ".*does not have many workers.*",
+        ".*module.s. in eval mode at the start of training.*",  # the generator's moving average
+        ".*Experiment logs directory .* exists and is not empty.*",  # the run's own folder
+        ".*weights_only. was not set.*",
+        r".*lr_scheduler.step\(\). before .optimizer.step\(\).*",  # the generator waits for discriminator_steps
     ):
         warnings.filterwarnings("ignore", message=message)

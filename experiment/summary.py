@@ -1,27 +1,62 @@
 """What a person reads before and after training."""
 
+from pathlib import Path
+
 from torch import nn
 
+from callbacks.curves import read_measured
 from experiment.command_line import Experiment
 
 
 def describe(experiment: Experiment) -> str:
     """What is trained on what, with how many parameters, and where the results go."""
     model, trainer = experiment.model, experiment.trainer
-    parts = ", ".join(
-        f"{type(part).__name__} ({num_parameters(part) / 1e6:.1f} M)"
-        for part in model.children()
-        if any(parameter.requires_grad for parameter in part.parameters())
-    )
-    objective = type(getattr(model, "objective", None)).__name__
-    device = f"{trainer.world_size} x {type(trainer.accelerator).__name__.removesuffix('Accelerator').lower()}"
+    players = [
+        f"{type(network).__name__} ({num_trained(network) / 1e6:.1f} M parameters)"
+        for network in model.children()
+        if num_trained(network)
+    ]
+    objective = type(getattr(model, "objective", model)).__name__
+    device = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
     return (
-        f"{type(model).__name__}: {parts}, {objective}\n"
-        f"data: {experiment.datamodule}\n"
-        f"on {device}, {trainer.precision}; results in {experiment.run_folder}"
+        f"training {' and '.join(players)} with {objective}, {trainer.precision} on {device}\n"
+        f"on {summary_of(experiment.datamodule)}\n"
+        f"results in {shown(experiment.run_folder)}"
     )
 
 
-def num_parameters(network: nn.Module) -> int:
-    """Trained numbers of a network."""
+def summarise(experiment: Experiment) -> str:
+    """Where everything lies, and how each metric went."""
+    folder = experiment.run_folder
+    lines = [f"trained {experiment.trainer.global_step} steps; results in {shown(folder)}"]
+    for text, pattern in (
+        ("sample videos", "samples/*.mp4"),
+        ("metrics", "metrics/*.jsonl"),
+        ("curves", "curves.png"),
+        ("checkpoints", "checkpoints/last.ckpt"),
+        ("W&B run", "wandb/*run-*"),
+    ):
+        found = sorted(folder.glob(pattern))
+        if found:
+            lines.append(f"  {text:14} {shown(found[-1])}")
+    for key, curve in sorted(read_measured(folder / "metrics").items()):
+        (first_step, first), (last_step, last) = list(curve.items())[0], list(curve.items())[-1]
+        lines.append(f"  {key:28} {first:.4g} at step {first_step} -> {last:.4g} at step {last_step}")
+    return "\n".join(lines)
+
+
+def summary_of(datamodule: object) -> str:
+    """The data's own line, where it has one."""
+    summary = getattr(datamodule, "summary", None)
+    return summary() if callable(summary) else type(datamodule).__name__
+
+
+def num_trained(network: nn.Module) -> int:
+    """How many numbers of a network are trained."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def shown(path: Path) -> Path:
+    """The path as short as it can be written from here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

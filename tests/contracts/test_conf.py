@@ -1,0 +1,73 @@
+"""Every YAML that ships builds; the small ones train two steps."""
+
+from pathlib import Path
+
+import pytest
+
+from experiment.command_line import Experiment, build
+from video_io.writing import write_video
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = sorted((ROOT / "conf").glob("*.yaml"))
+DATA = sorted((ROOT / "conf" / "data").glob("*.yaml"))
+TRAINERS = sorted((ROOT / "conf" / "trainer").glob("*.yaml"))
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """Two videos in a class folder, and the names that the Weizmann split holds out."""
+    import torch
+
+    held_out = (ROOT / "conf/data/weizmann_actions_validation.txt").read_text().split()
+    for name in ["one/a.mp4", "one/b.mp4", *held_out]:
+        path = tmp_path / "videos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, torch.randint(0, 255, (3, 20, 64, 64), dtype=torch.uint8), fps=25)
+    return tmp_path / "videos"
+
+
+def built(tmp_path: Path, *arguments: str) -> Experiment:
+    return build([*arguments, "--runs_folder", str(tmp_path / "runs")])
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.stem for path in paths]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=names(EXPERIMENTS))
+def test_every_experiment_builds(path: Path, tmp_path: Path, videos: Path) -> None:
+    experiment = built(tmp_path, "--config", str(path), "--data.root", str(videos), "--trainer.accelerator", "cpu")
+    assert experiment.model.video_shape == experiment.datamodule.video_shape
+    assert (experiment.run_folder / "config.yaml").read_text().startswith("# pytorch_lightning==")
+
+
+@pytest.mark.parametrize("path", DATA, ids=names(DATA))
+def test_every_data_set_goes_with_every_experiment(path: Path, tmp_path: Path, videos: Path) -> None:
+    for config in EXPERIMENTS:
+        experiment = built(
+            tmp_path, "--config", str(config), "--data", str(path), "--data.root", str(videos),
+            "--trainer.accelerator", "cpu",
+        )  # fmt: skip
+        assert experiment.datamodule.num_videos("train") >= 2
+        assert experiment.model.video_shape == experiment.datamodule.video_shape
+
+
+@pytest.mark.parametrize("path", [path for path in TRAINERS if path.stem != "gpu"], ids=lambda path: path.stem)
+def test_every_trainer_builds(path: Path, tmp_path: Path, videos: Path) -> None:
+    experiment = built(
+        tmp_path, "--config", str(ROOT / "conf/demo.yaml"), "--config", str(path), "--data.root", str(videos)
+    )
+    assert experiment.trainer.num_devices == (2 if path.stem == "ddp" else 1)
+
+
+def test_a_gpu_is_asked_for_where_there_is_none(tmp_path: Path, videos: Path) -> None:
+    import torch
+
+    from experiment.command_line import UserError
+
+    arguments = ["--config", "conf/demo.yaml", "--config", "conf/trainer/gpu.yaml", "--data.root", str(videos)]
+    if torch.cuda.is_available():
+        assert built(tmp_path, *arguments).trainer.num_devices == 1
+    else:
+        with pytest.raises(UserError, match="(?i)gpu|cuda"):
+            built(tmp_path, *arguments)

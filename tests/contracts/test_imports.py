@@ -1,0 +1,59 @@
+"""Who may import whom: the table of ARCHITECTURE.md, held by walking the imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OURS = {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists() and path.name != "tests"}
+# What each package may import of ours, and which outside packages it may never import.
+MAY_IMPORT = {
+    "losses": set(),
+    "networks": set(),
+    "metrics": set(),
+    "video_io": set(),
+    "datamodules": {"video_io"},
+    "lightning_modules": {"networks.base", "losses.base"},
+    "callbacks": {"metrics", "video_io"},
+    "experiment": OURS,
+}
+NEVER = {
+    "losses": {"pytorch_lightning", "wandb", "decord", "av"},
+    "networks": {"pytorch_lightning", "wandb", "decord", "av"},
+    "metrics": {"pytorch_lightning", "wandb", "decord", "av"},
+    "video_io": {"pytorch_lightning", "wandb"},
+    "datamodules": {"wandb", "decord", "av"},
+    "lightning_modules": {"wandb", "decord", "av"},
+    "callbacks": {"decord", "av"},
+    "experiment": {"wandb", "decord", "av"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names that a file imports, wherever in it; `from a.b import c` gives a.b."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return names
+
+
+def is_within(name: str, allowed: set[str]) -> bool:
+    return any(name == each or name.startswith(f"{each}.") for each in allowed)
+
+
+def test_every_package_has_its_rule() -> None:
+    assert set(MAY_IMPORT) == set(NEVER) == OURS
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_imports(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        for name in imported(path):
+            if is_within(name, OURS):
+                assert is_within(name, MAY_IMPORT[package] | {package}), f"{path.name} imports {name}"
+            assert not is_within(name, NEVER[package]), f"{path.name} imports {name}"

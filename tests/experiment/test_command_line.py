@@ -1,0 +1,174 @@
+"""A user's mistake is one line and exit code 2; what is right is built as written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from omegaconf import OmegaConf
+
+from experiment.command_line import RESOLVERS, UserError, build, forbid_code
+from train import main
+from video_io.writing import write_video
+
+ROOT = Path(__file__).parents[2]
+DEMO = str(ROOT / "conf" / "demo.yaml")
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    for name in ("one/a.mp4", "one/b.mp4", "two/c.mp4"):
+        path = tmp_path / "videos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, torch.randint(0, 255, (3, 20, 64, 64), dtype=torch.uint8), fps=25)
+    return tmp_path / "videos"
+
+
+def arguments(tmp_path: Path, videos: Path, *more: str) -> list[str]:
+    return [
+        "--config", DEMO, "--data.root", str(videos), "--trainer.accelerator", "cpu",
+        "--runs_folder", str(tmp_path / "runs"), *more,
+    ]  # fmt: skip
+
+
+MISTAKES = {
+    "unknown key of a network": (
+        ["--model.generator.latent_dims", "3"],
+        "model.generator: networks.* has no argument 'latent_dims'; did you mean 'latent_dim'?",
+    ),
+    "unknown key of the trainer": (
+        ["--trainer.max_step", "3"],
+        "--trainer.max_step is not an option; did you mean *max_steps",
+    ),
+    "unknown group": (["--modle.seed", "3"], "--modle.seed is not an option*"),
+    "wrong type": (
+        ["--model.generator.latent_dim", "four"],
+        "model.generator.latent_dim: Expected a int. Got value: four",
+    ),
+    "wrong type of a number of steps": (["--trainer.max_steps", "many"], "trainer.max_steps: *many*"),
+    "a class of another kind": (
+        ["--model.generator", "torch.nn.Linear"],
+        "model.generator: Import path torch.nn.Linear does not correspond to a subclass of Generator",
+    ),
+    "a class that does not exist": (
+        ["--model.objective", "losses.wgan_gp.WGANGPP"],
+        "model.objective: *has no attribute 'WGANGPP'",
+    ),
+    "a module that does not exist": (["--model.objective", "losses.wgan.WGANGP"], "model.objective: *losses.wgan*"),
+    "code": (
+        ["--model.generator", "os.system"],
+        "model.generator: os.system is not of a trusted package*--allow_package os",
+    ),
+    "value out of range": (["--model.discriminator_steps", "0"], "discriminator_steps is 0; it must be at least 1"),
+    "missing config": (["--config", "nowhere.yaml"], "*nowhere.yaml*"),
+    "missing data file": (["--data", "conf/data/nowhere.yaml"], "*nowhere.yaml*"),
+    "missing folder": (["--data.root", "nowhere"], "data: *nowhere*"),
+    "missing checkpoint": (["--resume", "nowhere.ckpt"], "--resume nowhere.ckpt: there is no such checkpoint"),
+    "a size that the networks cannot make": (["--data.size", "50"], "size is 50; *"),
+    "more frames than the videos have": (["--data.num_frames", "32"], "data: *a.mp4*20*32*"),
+    "an option without its value": (["--runs_folder"], "*runs_folder*"),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_one_line(
+    given, expected, tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fnmatch import fnmatch
+
+    assert main(arguments(tmp_path, videos, *given)) == 2
+    printed = capsys.readouterr()
+    lines = printed.err.strip().splitlines()
+    assert len(lines) == 1, printed.err
+    assert fnmatch(lines[0].replace("[", "("), f"train.py: {expected}".replace("[", "(")), lines[0]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_without_a_video(tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(arguments(tmp_path, videos, "--data.root", str(tmp_path / "empty"))) == 2
+    assert "no video" in capsys.readouterr().err
+
+
+def test_a_mistake_in_a_file_is_one_line(tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("modle: {}\n", "model: [1, 2\n", "data:\n  init_args:\n    size: ${data.init_args.sise}\n"):
+        (tmp_path / "more.yaml").write_text(text)
+        assert main(arguments(tmp_path, videos, "--config", str(tmp_path / "more.yaml"))) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_config_runs_no_code(tmp_path: Path, videos: Path) -> None:
+    marker = tmp_path / "executed"
+    (tmp_path / "payload.py").write_text(f"open({str(marker)!r}, 'w').close()\nclass Thing: pass\n")
+    environment_reader = "model:\n  init_args:\n    seed: ${oc.env:HOME}\n"
+    importer = "model:\n  init_args:\n    seed: ${oc.coerce:payload.Thing,1}\n"
+    class_path = "model:\n  init_args:\n    objective:\n      class_path: payload.Thing\n"
+    sys.path.insert(0, str(tmp_path))
+    try:
+        for text in (environment_reader, importer, class_path):
+            (tmp_path / "evil.yaml").write_text(text)
+            with pytest.raises(UserError):
+                build(arguments(tmp_path, videos, "--config", str(tmp_path / "evil.yaml")))
+            assert not marker.exists()
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_no_resolver_is_left() -> None:
+    forbid_code([])
+    assert not any(OmegaConf.has_resolver(f"oc.{name}") for name in RESOLVERS)
+    with pytest.raises(Exception, match="oc.env"):
+        OmegaConf.to_container(OmegaConf.create({"a": "${oc.env:HOME}"}), resolve=True)
+
+
+def test_a_package_is_trusted_by_name_only(tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_losses.py").write_text(
+        "from losses.non_saturating import NonSaturatingR1\nclass Mine(NonSaturatingR1): ...\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    given = arguments(tmp_path, videos, "--model.objective", "my_losses.Mine")
+    with pytest.raises(UserError, match="my_losses.Mine is not of a trusted package; .* --allow_package my_losses"):
+        build(given)
+    assert type(build([*given, "--allow_package", "my_losses"]).model.objective).__name__ == "Mine"
+
+
+def test_layers_and_overrides(tmp_path: Path, videos: Path) -> None:
+    (tmp_path / "faster.yaml").write_text(
+        "trainer:\n  max_steps: 7\nmodel:\n  init_args:\n    discriminator_steps: 3\n"
+    )
+    experiment = build(
+        arguments(
+            tmp_path, videos, "--config", str(tmp_path / "faster.yaml"),
+            "--model.discriminator_steps", "2", "--model.generator_optimizer.lr", "0.5", "--run_name", "mine",
+        )
+    )  # fmt: skip
+    assert experiment.trainer.max_steps == 7
+    assert experiment.model.discriminator_steps == 2
+    discriminator, generator = experiment.model.configure_optimizers()
+    assert generator["optimizer"].param_groups[0]["lr"] == 0.5
+    assert discriminator["optimizer"].param_groups[0]["lr"] != 0.5
+    assert experiment.run_folder.parent == (tmp_path / "runs" / "mine").absolute()
+    resolved = yaml.safe_load((experiment.run_folder / "config.yaml").read_text())
+    assert resolved["data"]["init_args"]["root"] == str(videos)
+    assert "${" not in (experiment.run_folder / "config.yaml").read_text()
+
+
+def test_the_saved_config_repeats_the_run(tmp_path: Path, videos: Path) -> None:
+    first = build(arguments(tmp_path, videos, "--trainer.max_steps", "5"))
+    again = build(["--config", str(first.run_folder / "config.yaml"), "--runs_folder", str(tmp_path / "again")])
+    assert again.trainer.max_steps == 5
+    assert again.run_folder != first.run_folder
+    # It logs into its own folder, not into the first run's.
+    assert all(str(tmp_path / "again") in str(logger.save_dir) for logger in again.trainer.loggers)
+
+
+def test_help_and_print_config_leave_nothing_behind(tmp_path: Path) -> None:
+    for option in ("--help", "--print_config"):
+        finished = subprocess.run(
+            [sys.executable, "train.py", "--config", DEMO, option, "--runs_folder", str(tmp_path / "runs")],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert finished.returncode == 0, finished.stderr
+        assert not (tmp_path / "runs").exists()
