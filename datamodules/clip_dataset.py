@@ -1,6 +1,7 @@
 """Clips as tensors: decodes the clip that stands at a position."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ class FixedClipDataset(ClipDataset):
     def __init__(self, *, num_clips: int, **clips: Any) -> None:
         super().__init__(**clips)
         self.num_clips = num_clips
+
+    @cached_property
+    def labels(self) -> list[int]:
+        """The label of each item, without decoding anything."""
+        return [self.videos[self.choose(position).video].label for position in range(self.num_clips)]
 
     def __len__(self) -> int:
         return self.num_clips

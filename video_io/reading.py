@@ -4,6 +4,7 @@ A reader is opened for one request and dropped at once.  Kept open, it decodes a
 megabytes, and a reader that lives in a parent process hangs or aborts its forked workers.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ _DECORD_ERRORS = (RuntimeError, AssertionError, decord.DECORDError)
 _CHECKED_RUN = 4
 _NUM_CHECKED_KEY_FRAMES = 4
 _MAX_CHECKED_FRAMES = 3000
-_CHECK_SIZE = (32, 32)
+_CHECK_SIZE = (64, 64)
 
 decord.logging.set_level(decord.logging.QUIET)
 
@@ -85,8 +86,12 @@ def read_clip(
     """
     properties = properties or probe(path)
     width, height = scaled_size((properties.width, properties.height), size)
-    frames = _decode(path, frame_indices, properties.exact_seek, (width, height))  # (T, height, width, C)
+    enlarged = next(factor for factor in itertools.count(1) if _can_scale_to(factor * width))
+    frames = _decode(path, frame_indices, properties.exact_seek, (enlarged * width, enlarged * height))
+    if enlarged > 1:
+        frames = frames.reshape(-1, height, enlarged, width, enlarged, 3).mean((2, 4)).round().astype(np.uint8)
     top, left = (height - size) // 2, (width - size) // 2
+    # frames: (T, height, width, C)
     clip = torch.from_numpy(frames[:, top : top + size, left : left + size])  # (T, H, W, C)
     return clip.permute(3, 0, 1, 2).contiguous()  # (C, T, H, W)
 
@@ -96,6 +101,16 @@ def scaled_size(source_size: tuple[int, int], size: int) -> tuple[int, int]:
     width, height = source_size
     short = min(width, height)
     return (2 * width * size + short) // (2 * short), (2 * height * size + short) // (2 * short)
+
+
+def _can_scale_to(width: int) -> bool:
+    """Whether decord can return RGB frames of this width, which it cannot for 8, 12, 16, 24, 48 and 72.
+
+    ffmpeg pads the rows of a frame until their bytes are a multiple of 32; where the padded row is a whole multiple of
+    the width, decord takes the padding for further channels.
+    """
+    padded_width = next(rounded for step in (1, 2, 4, 8, 16, 32) if (rounded := -(-width // step) * step) * 3 % 32 == 0)
+    return padded_width == width or padded_width * 3 % width > 0
 
 
 def seeks_exactly(path: str | Path) -> bool:
