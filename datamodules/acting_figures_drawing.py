@@ -2,10 +2,10 @@
 
     python -m datamodules.acting_figures_drawing data/acting_figures
 
-Twelve people (`acting_figures_people`), five actions (`acting_figures_motions`) and four takes of each: 240 videos of 56
-frames of 64x64 at 25 frames per second, h264 with the encoder's default key frames, in one class folder per action:
-waving/person07_waving_take2.mp4.  A take has its own phase and speed, and every second one is mirrored.  Everything is a
-function of the seed.
+Twelve people (`acting_figures_people`), five actions (`acting_figures_motions`) and four takes of each: 240 videos of
+56 frames of 64x64 at 25 frames per second, h264 with the encoder's default key frames, in one class folder per action:
+waving/person07_waving_take2.mp4.  A take has its own phase and speed, and every second one is mirrored.  The bytes
+are a function of the seed.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def _write_takes(folder: Path, takes: list[Take], num_frames: int) -> None:
 
     def write(take: Take) -> None:
         frames = draw_clip(take.person, take.action, take.phase, take.speed, num_frames, take.mirrored)  # (T, H, W, C)
-        write_video(folder / take.path, torch.from_numpy(frames).permute(3, 0, 1, 2), FPS)
+        write_video(folder / take.path, torch.from_numpy(frames).permute(3, 0, 1, 2), FPS, reproducible=True)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         try:
@@ -126,15 +126,15 @@ def _is_written(folder: Path, card: dict) -> bool:
     """Whether `folder` holds the set that `card` describes; False if there is nothing in it."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
+    found = None
     with contextlib.suppress(OSError, ValueError):
-        if json.loads((folder / CARD).read_text(encoding="utf-8")) == card:
-            missing = [take["path"] for take in card["takes"] if not (folder / take["path"]).is_file()]
-            if not missing:
-                return True
-            raise ValueError(
-                f"{folder}: {len(missing)} videos of the acting figures are missing; remove it and draw again"
-            )
-    raise ValueError(f"{folder}: holds something else than these acting figures; name another folder or remove it")
+        found = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    if found != card:
+        raise ValueError(f"{folder}: holds something else than these acting figures; name another folder or remove it")
+    num_missing = sum(not (folder / take["path"]).is_file() for take in card["takes"])
+    if num_missing:
+        raise ValueError(f"{folder}: {num_missing} videos of the acting figures are missing; remove it and draw again")
+    return True
 
 
 def _rename(partial: Path, folder: Path, card: dict) -> None:
