@@ -151,9 +151,7 @@ class VideoFolder(LightningDataModule):
         """
         if num_clips < 1:
             raise ValueError(f"num_clips is {num_clips}; it must be at least 1")
-        videos = self.videos(split)
-        if not videos:
-            raise ValueError("the validation split is empty; set validation_fraction above 0, or measure on 'train'")
+        videos = self._videos_to_measure_on(split)
         choose = EvaluationClips([video.num_frames for video in videos], self.clip_span, self.seed)
         return FixedClipDataset(
             num_clips=num_clips,
@@ -182,7 +180,7 @@ class VideoFolder(LightningDataModule):
 
     def fingerprint(self, split: str) -> str:
         """SHA-256, in hex, over the (path, SHA-256 of the content) of a split's videos: what the numbers refer to."""
-        lines = [f"{video.path}\0{video.sha256}\n" for video in self.videos(split)]
+        lines = [f"{video.path}\0{video.sha256}\n" for video in self._videos_to_measure_on(split)]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def summary(self) -> str:
@@ -199,6 +197,12 @@ class VideoFolder(LightningDataModule):
         if self.train_list is not None or self.validation_list is not None:
             return split_by_lists(paths, self.train_list, self.validation_list)
         return split_by_fraction(paths, self.validation_fraction, self.group_pattern)
+
+    def _videos_to_measure_on(self, split: str) -> tuple[Video, ...]:
+        videos = self.videos(split)
+        if not videos:
+            raise ValueError("the validation split is empty; set validation_fraction above 0, or measure on 'train'")
+        return videos
 
     def _indexed(self) -> VideoIndex:
         self.setup()

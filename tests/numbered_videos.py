@@ -38,13 +38,13 @@ def read_clip_numbers(clip: torch.Tensor) -> Written:
     """What a clip (C, T, S, S) uint8 says of itself; all frames must be of one video and mirrored alike."""
     side = clip.shape[-1] / SQUARES
     inner = [slice(round((i + 0.25) * side), round((i + 0.75) * side)) for i in range(SQUARES)]
-    frames = clip.float().mean(0)  # (T, S, S)
-    white = torch.stack([torch.stack([frames[:, y, x].mean((1, 2)) for x in inner]) for y in inner]) > 127  # (4, 4, T)
+    frames = clip.numpy()  # (C, T, S, S)
+    white = np.array([[frames[:, :, y, x].mean((0, 2, 3)) for x in inner] for y in inner]) > 127  # (4, 4, T)
     flips = {(bool(a), bool(b)) for a, b in zip(white[0, 3], white[0, 0], strict=True)}
     assert len(flips) == 1 and flips <= {(True, False), (False, True)}, f"frames are mirrored differently: {flips}"
     flip = flips == {(True, False)}
-    white = white.flip(1) if flip else white
-    numbers = [sum(int(white[place][t]) << bit for bit, place in enumerate(_BITS)) for t in range(len(frames))]
+    white = white[:, ::-1] if flip else white
+    numbers = [sum(int(white[place][t]) << bit for bit, place in enumerate(_BITS)) for t in range(clip.shape[1])]
     videos = {number >> FRAME_BITS for number in numbers}
     assert len(videos) == 1, f"frames of several videos in one clip: {videos}"
     return Written(videos.pop(), [number & (1 << FRAME_BITS) - 1 for number in numbers], flip)
@@ -56,11 +56,10 @@ def write_video(
     codec: str = "libx264",
     fps: int = 25,
     pixel_format: str = "yuv420p",
-    container: str | None = None,
     **options: str,
 ) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", format=container) as file:
+    with av.open(str(path), "w") as file:
         stream = file.add_stream(codec, rate=fps, options=options)
         stream.height, stream.width, _ = pictures[0].shape
         stream.pix_fmt = pixel_format
