@@ -1,0 +1,123 @@
+"""FID and FVD while training goes on."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from typing_extensions import override
+
+from callbacks.distribution_measurement import DistributionMeasurement
+from callbacks.every_n_steps import EveryNSteps
+from callbacks.protocols import check_makes_videos, check_provides_clips
+from metrics.card import MetricCard
+from metrics.efficientnet_lite import EfficientNetLite0
+from metrics.feature_network import FeatureNetwork
+
+
+class DistributionMetrics(EveryNSteps):
+    """Measures FID and FVD of the averaged generator every `every_n_steps` steps and at the end of training.
+
+    Real clips are the datamodule's fixed evaluation clips.  Generated video i depends on (seed, i) alone, and both go
+    through the same 8-bit quantisation.  The processes share the work in whole batches, rank r taking batches r, r + W,
+    ..., and add up their sums in float64: the number of processes W does not change a result (1e-9 relative), nor does
+    `batch_size` beyond the float32 rounding of the networks.  FID and FVD with the same network share one pass.
+
+    The statistics of the real clips are computed at the first measurement and kept in a cache of files, where later
+    runs on the same data find them.  Every result becomes a line, its card, of
+
+        <run folder>/metrics/<key, with "-" for "/">.jsonl
+
+    and goes under its key (see `metrics.protocols`; "/validation" is appended on that split) to the loggers and to
+    `trainer.callback_metrics` on all processes.  Training mode and torch's random numbers are left as they were.
+
+    Args:
+        every_n_steps: training steps between two measurements, at least 1; None switches them off.
+        metrics: "fid", "fvd" or both.
+        num_videos: generated videos, and as many real clips; at least 2.  Values of different numbers are not compared.
+        fid_network: features of frames; None is EfficientNet-Lite0, which comes with the installation.
+        fvd_network: features of clips; None is the same.
+        batch_size: videos generated at a time, at least 1; what memory allows.
+        split: "train" or "validation".
+        seed: of the latents.
+
+    Attributes:
+        metric_keys: what is measured, known from `setup` on.
+
+    Raises: ValueError if an argument is not as above; MisconfigurationException, before the first step, if module, data
+        or networks cannot give what is needed.
+    """
+
+    def __init__(
+        self,
+        every_n_steps: int | None = 1000,
+        metrics: Sequence[Literal["fid", "fvd"]] = ("fid", "fvd"),
+        num_videos: int = 256,
+        fid_network: FeatureNetwork | None = None,
+        fvd_network: FeatureNetwork | None = None,
+        batch_size: int = 16,
+        split: Literal["train", "validation"] = "train",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(every_n_steps)
+        if not metrics or len({*metrics}) < len(metrics) or not {*metrics} <= {"fid", "fvd"}:
+            raise ValueError(f"DistributionMetrics.metrics is {list(metrics)}; it takes fid, fvd or both")
+        for name, number, least in (("num_videos", num_videos, 2), ("batch_size", batch_size, 1)):
+            if number < least:
+                raise ValueError(f"DistributionMetrics.{name} is {number}; it must be at least {least}")
+        default = EfficientNetLite0()
+        given: dict[str, FeatureNetwork | None] = {"fid": fid_network, "fvd": fvd_network}
+        self.networks: dict[str, FeatureNetwork] = {metric: given[metric] or default for metric in metrics}
+        self.num_videos = num_videos
+        self.batch_size = batch_size
+        self.split = split
+        self.seed = seed
+        self.metric_keys: tuple[str, ...] = ()
+        self._measurement: DistributionMeasurement
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if self.every_n_steps is None:
+            return
+        maker = check_makes_videos(pl_module, self)
+        data = check_provides_clips(trainer, self)
+        try:
+            self._measurement = DistributionMeasurement(
+                maker, data, self.networks, self.num_videos, self.batch_size, self.split, self.seed
+            )
+        except (ValueError, FileNotFoundError) as error:
+            raise MisconfigurationException(f"DistributionMetrics: {error}") from error
+        self.metric_keys = tuple(self._measurement.keys.values())
+
+    def act(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure, write and log; a collective call."""
+        start = time.perf_counter()
+        devices = [pl_module.device] if pl_module.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            cards = self._measurement.measure(
+                pl_module.device, trainer.global_rank, trainer.world_size, trainer.global_step
+            )
+        # Rank 0 alone takes the distance: processes on unlike machines might round, and then decide, differently.
+        mine = {card.key: card.value for card in cards or []}
+        values = trainer.strategy.broadcast(mine)
+        trainer.callback_metrics.update(
+            {key: torch.tensor(value, dtype=torch.float64) for key, value in values.items()}
+        )
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=trainer.global_step)
+        if cards is not None:
+            append_cards(cards, Path(trainer.default_root_dir) / "metrics")
+        text = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
+        trainer.print(f"step {trainer.global_step}: {text} (measured in {time.perf_counter() - start:.1f} s)")
+
+
+def append_cards(cards: list[MetricCard], folder: Path) -> None:
+    """Write each card as a line of its key's file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for card in cards:
+        with (folder / f"{card.key.replace('/', '-')}.jsonl").open("a") as file:
+            file.write(json.dumps(card.as_dict()) + "\n")

@@ -1,0 +1,1 @@
+"""Tests of callbacks; a package so that spawned processes can import the fakes."""

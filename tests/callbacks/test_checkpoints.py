@@ -1,0 +1,103 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from callbacks.checkpoints import Checkpoints
+from tests.callbacks.fakes import TinyData, TinyModule, make_trainer
+
+
+class Measures(Callback):
+    """Publishes given values of a metric after given steps."""
+
+    metric_keys = ("fvd4_4f/colours", "fid16/colours")
+
+    def __init__(self, values: dict[int, float], at_end: float | None = None) -> None:
+        self.values = values
+        self.at_end = at_end
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
+        if trainer.global_step in self.values:
+            trainer.callback_metrics["fvd4_4f/colours"] = torch.tensor(self.values[trainer.global_step])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.at_end is not None:
+            trainer.callback_metrics["fvd4_4f/colours"] = torch.tensor(self.at_end)
+
+
+def fit(folder: Path, *callbacks: Callback, max_steps: int = 6, **more: Any) -> Trainer:
+    trainer = make_trainer(folder, *callbacks, max_steps=max_steps)
+    trainer.fit(TinyModule(), datamodule=TinyData(), **more)
+    return trainer
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
+def test_keeps_the_newest_and_links_the_last(tmp_path: Path) -> None:
+    fit(tmp_path, Checkpoints(2, keep_newest=2), max_steps=7)
+    assert names(tmp_path) == ["last.ckpt", "step-00000006.ckpt", "step-00000007.ckpt"]
+    assert (tmp_path / "checkpoints" / "last.ckpt").readlink() == Path("step-00000007.ckpt")
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 7
+
+
+def test_keeps_the_best_also_when_it_was_measured_between_two_checkpoints(tmp_path: Path) -> None:
+    measures = Measures({1: 9.0, 3: 1.0, 5: 4.0})
+    fit(tmp_path, measures, Checkpoints(2, keep_newest=1, best_metric="fvd"))
+    assert names(tmp_path) == ["best.ckpt", "last.ckpt", "step-00000003.ckpt", "step-00000006.ckpt"]
+    assert (tmp_path / "checkpoints" / "best.ckpt").readlink() == Path("step-00000003.ckpt")
+
+
+def test_a_best_measured_after_the_last_checkpoint_is_linked(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, Measures({1: 9.0}, at_end=1.0), Checkpoints(2, best_metric="fvd"), max_epochs=1)
+    trainer.fit(TinyModule(), datamodule=TinyData(num_batches=2))
+    assert (tmp_path / "checkpoints" / "best.ckpt").readlink() == Path("step-00000002.ckpt")
+
+
+def test_a_metric_that_is_not_a_number_is_never_the_best(tmp_path: Path) -> None:
+    fit(tmp_path, Measures({1: float("nan")}), Checkpoints(3, best_metric="fvd"))
+    assert "best.ckpt" not in names(tmp_path)
+
+
+def test_a_resumed_run_remembers_the_best(tmp_path: Path) -> None:
+    fit(tmp_path, Measures({2: 1.0}), Checkpoints(2, keep_newest=1, best_metric="fvd"), max_steps=4)
+    callbacks = Measures({5: 2.0}), Checkpoints(2, keep_newest=1, best_metric="fvd")
+    trainer = fit(tmp_path, *callbacks, max_steps=8, ckpt_path=tmp_path / "checkpoints" / "last.ckpt")
+    assert trainer.global_step == 8
+    assert names(tmp_path) == ["best.ckpt", "last.ckpt", "step-00000002.ckpt", "step-00000008.ckpt"]
+
+
+def test_a_run_that_went_back_keeps_what_it_wrote_last(tmp_path: Path) -> None:
+    fit(tmp_path, Checkpoints(3, keep_newest=3), max_steps=9)
+    early = tmp_path / "checkpoints" / "step-00000003.ckpt"
+    fit(tmp_path, Checkpoints(1, keep_newest=2), max_steps=5, ckpt_path=early)
+    assert names(tmp_path) == ["last.ckpt", "step-00000004.ckpt", "step-00000005.ckpt"]
+
+
+def test_the_checkpoint_of_the_last_step_lies_within_the_epoch_as_any_other(tmp_path: Path) -> None:
+    fit(tmp_path, Checkpoints(100), max_steps=4)
+    state = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"] == 0
+
+
+def test_off_saves_nothing(tmp_path: Path) -> None:
+    fit(tmp_path, Checkpoints(None, best_metric="nothing"))
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("wanted", ["f", "kvd"])
+def test_a_best_metric_that_is_not_exactly_one_is_refused_before_the_first_step(tmp_path: Path, wanted: str) -> None:
+    message = (
+        f"Checkpoints.best_metric is '{wanted}'; this run measures fvd4_4f/colours, fid16/colours. Name one of them"
+    )
+    with pytest.raises(Exception, match=message):
+        fit(tmp_path, Measures({}), Checkpoints(2, best_metric=wanted))
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_refuses_to_keep_none() -> None:
+    with pytest.raises(ValueError, match=r"Checkpoints.keep_newest is 0; it must be at least 1"):
+        Checkpoints(2, keep_newest=0)
