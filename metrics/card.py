@@ -3,7 +3,6 @@
 import configparser
 import dataclasses
 import importlib.metadata
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,18 +80,13 @@ class MetricCard:
             card["versions"] = card["versions"]["kinogan"]
         return [name for name in mine if mine[name] != others[name]]
 
-    def write(self, path: str | Path) -> None:
-        """Write the card as JSON."""
-        Path(path).write_text(json.dumps(self.as_dict(), indent=2) + "\n")
-
     @classmethod
-    def read(cls, path: str | Path) -> "MetricCard":
-        """The card that `write` wrote.
+    def from_dict(cls, content: dict[str, Any]) -> "MetricCard":
+        """The card that `as_dict` was made of.
 
-        Raises: ValueError if the file holds something else.
+        Raises: ValueError if it is not the content of a card.
         """
         try:
-            content = json.loads(Path(path).read_text())
             return cls(**{**content, "frame_size": tuple(content["frame_size"])})
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
-            raise ValueError(f"{path} is not the card of a metric: {error}") from error
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"This is not the card of a metric: {error}") from error

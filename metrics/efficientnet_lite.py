@@ -93,17 +93,18 @@ def clip_features(frame_features: Tensor) -> Tensor:
     else:
         motion = torch.zeros_like(appearance)
     both = torch.cat([appearance, motion], dim=1)  # (N, 2560)
-    return both @ projection(both.shape[1]).to(both)
+    # In float64, which no setting for faster matrix products touches; not every device has it.
+    return (both.to("cpu", torch.float64) @ projection(both.shape[1])).to(both)
 
 
 @lru_cache
 def projection(num_inputs: int, num_outputs: int = 400) -> Tensor:
-    """A fixed Gaussian matrix (num_inputs, num_outputs) that keeps lengths in the mean (Johnson and Lindenstrauss).
+    """A fixed Gaussian matrix (num_inputs, num_outputs), float64; keeps lengths in the mean (Johnson-Lindenstrauss).
 
     Its numbers come from NumPy's RandomState, whose stream is frozen for good.
     """
     numbers = np.random.RandomState(0).standard_normal((num_inputs, num_outputs))
-    return torch.from_numpy(numbers / num_outputs**0.5).float()
+    return torch.from_numpy(numbers / num_outputs**0.5)
 
 
 def build_efficientnet_lite0(state: dict[str, Tensor]) -> nn.Sequential:

@@ -111,10 +111,14 @@ def fit_gaussians(
 
     Args:
         clip_batches: uint8 clips (N, C, T, H, W), any N, as `FeatureNetwork.__call__` takes them.
-        device: where the network runs and the sums are kept; this process's GPU where processes talk by NCCL.
+        device: where the network runs and, if it is a CUDA device, the sums are kept: where processes talk by NCCL, it
+            must be this process's GPU.
         unbiased: see `FeatureStatistics`.
     """
-    statistics = {name: FeatureStatistics(size, unbiased).to(device) for name, size in network.num_features.items()}
+    sums_device = device if torch.device(device).type == "cuda" else "cpu"  # Apple's GPUs have no float64
+    statistics = {
+        name: FeatureStatistics(size, unbiased).to(sums_device) for name, size in network.num_features.items()
+    }
     for name, size in network.num_features.items():
         statistics[name].update(torch.empty(0, size))  # a process without clips has seen nothing, which is in order
     for clips in clip_batches:

@@ -30,8 +30,8 @@ class FeatureStatistics(Metric):
 
     The states are sums in float64, added up over the processes, so batches of any size, an uneven last batch and any
     number of processes (also one that saw nothing) give the same numbers to about 1e-12 relative.  The difference of
-    two sums loses as many digits as |mean|^2 / variance has: features of these networks have ratios below 1e3, which
-    leaves 12 of 16 digits.
+    two sums loses as many of 16 digits as |mean|^2 / variance has; for the features used here that is 1 or 2, and no
+    offset need be subtracted first.
 
     Args:
         num_features: D.

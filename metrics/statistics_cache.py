@@ -11,16 +11,11 @@ from typing import Any
 import torch
 import torch.distributed
 
+from metrics.cache_folder import cache_folder
 from metrics.feature_network import FeatureNetwork
 from metrics.feature_statistics import Gaussian
 
 Gaussians = dict[str, Gaussian]
-
-
-def cache_folder() -> Path:
-    """$KINOGAN_CACHE/statistics, or ~/.cache/kinogan/statistics."""
-    cache = os.environ.get("KINOGAN_CACHE")
-    return (Path(cache) if cache else Path.home() / ".cache" / "kinogan") / "statistics"
 
 
 class StatisticsCache:
@@ -31,11 +26,11 @@ class StatisticsCache:
     `identity`.  Another identity is another file, so nothing is ever out of date.
 
     Args:
-        folder: None for `cache_folder()`; made when needed.
+        folder: None for `cache_folder("statistics")`; made when needed.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(folder) if folder is not None else cache_folder()
+        self.folder = Path(folder) if folder is not None else cache_folder("statistics")
 
     @staticmethod
     def identity(network: FeatureNetwork, unbiased: bool = True, **protocol: Any) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import BinaryIO
 import torch
 from torch import Tensor, nn
 
+from metrics.cache_folder import cache_folder
+
 
 @dataclass(frozen=True)
 class WeightFile:
@@ -43,14 +45,8 @@ I3D_KINETICS400 = WeightFile(
 )
 
 
-def weights_folder() -> Path:
-    """$KINOGAN_CACHE/weights, or ~/.cache/kinogan/weights."""
-    cache = os.environ.get("KINOGAN_CACHE")
-    return (Path(cache) if cache else Path.home() / ".cache" / "kinogan") / "weights"
-
-
 def find_weights(known: WeightFile, path: str | Path | None = None) -> Path:
-    """The weight file, checked: `path` if given, else the cache folder, else downloaded there.
+    """The weight file, checked: `path` if given, else in `cache_folder("weights")`, else downloaded there.
 
     A download goes to a temporary file in the same folder, is checked, and only then gets its name: a broken one leaves
     nothing, and processes that download at once do not disturb each other.
@@ -64,7 +60,7 @@ def find_weights(known: WeightFile, path: str | Path | None = None) -> Path:
             raise FileNotFoundError(f"No weight file {path}. Download {known.url} and give its path.")
         _check_digest(known, Path(path), _recorded(Path(path)), "Give the published file.")
         return Path(path)
-    target = weights_folder() / known.file_name
+    target = cache_folder("weights") / known.file_name
     if not target.is_file():
         _download(known, target)
     _check_digest(known, target, _recorded(target), f"Delete it, and {known.url} is downloaded again.")

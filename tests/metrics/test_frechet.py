@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from metrics.frechet import frechet_distance
+from tests.metrics.conftest import Golden
+
+Moments = tuple[Tensor, Tensor]
+
+
+def moments(features: Tensor, divisor_is_n: bool = False) -> Moments:
+    return features.mean(0), torch.cov(features.T, correction=0 if divisor_is_n else 1)
+
+
+def random_gaussian(seed: int, dimension: int = 6) -> Moments:
+    rng = torch.Generator().manual_seed(seed)
+    factor = torch.randn(dimension, dimension, generator=rng, dtype=torch.float64)
+    return torch.randn(dimension, generator=rng, dtype=torch.float64), factor @ factor.T
+
+
+@pytest.mark.parametrize(("key", "divisor_is_n"), [("sample", False), ("population", True)])
+def test_agrees_with_the_reference_for_fewer_samples_than_dimensions(
+    golden: Golden, key: str, divisor_is_n: bool
+) -> None:
+    sides = [moments(golden[f"deficient_{side}"], divisor_is_n) for side in ("real", "fake")]
+    assert frechet_distance(*sides[0], *sides[1]) == pytest.approx(golden[f"deficient_fd_{key}"].item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["full", "deficient"])
+def test_agrees_with_the_references(all_golden: Golden, name: str) -> None:
+    for key, divisor_is_n in (("fd_sample", False), ("fd_population", True), ("fid_torch_fidelity", False)):
+        sides = [moments(all_golden[f"{name}_{side}"], divisor_is_n) for side in ("real", "fake")]
+        assert frechet_distance(*sides[0], *sides[1]) == pytest.approx(all_golden[f"{name}_{key}"].item(), rel=1e-6)
+
+
+def test_of_gaussians_with_commuting_covariances() -> None:
+    """|a - b|^2 + sum (sqrt(lambda_i) - sqrt(kappa_i))^2, in any basis."""
+    basis, _ = torch.linalg.qr(random_gaussian(0)[1])
+    variances = torch.tensor([1.0, 4.0, 9.0, 0.25, 0.0, 2.0], dtype=torch.float64)
+    others = torch.tensor([4.0, 1.0, 9.0, 0.0, 0.0, 8.0], dtype=torch.float64)
+    mean_a, mean_b = torch.zeros(6), torch.tensor([3.0, 0, 0, 4.0, 0, 0])
+    distance = frechet_distance(mean_a, basis @ variances.diag() @ basis.T, mean_b, basis @ others.diag() @ basis.T)
+    assert distance == pytest.approx(25 + (variances.sqrt() - others.sqrt()).square().sum().item(), rel=1e-12)
+
+
+def test_equals_the_root_of_the_product() -> None:
+    """The textbook form: eigenvalues of the product, which is not symmetric."""
+    (mean_a, cov_a), (mean_b, cov_b) = random_gaussian(1), random_gaussian(2)
+    trace_of_root = np.sqrt(np.linalg.eigvals((cov_a @ cov_b).numpy()).real).sum()
+    expected = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * trace_of_root
+    assert frechet_distance(mean_a, cov_a, mean_b, cov_b) == pytest.approx(expected.item(), rel=1e-10)
+
+
+@pytest.mark.parametrize("num_samples", [500, 20])
+def test_of_equal_inputs_is_zero(num_samples: int) -> None:
+    features = 5 + torch.randn(num_samples, 64, dtype=torch.float64)
+    distance = frechet_distance(*moments(features), *moments(features))
+    assert 0 <= distance < 1e-9
+
+
+def test_is_symmetric() -> None:
+    a, b = random_gaussian(3), random_gaussian(4)
+    assert frechet_distance(*a, *b) == pytest.approx(frechet_distance(*b, *a), rel=1e-12)
+
+
+def test_of_single_points_is_their_squared_distance() -> None:
+    nothing = torch.zeros(3, 3)
+    assert frechet_distance(torch.zeros(3), nothing, torch.tensor([1.0, 2.0, 2.0]), nothing) == 9.0
+
+
+def test_unusable_moments_are_refused() -> None:
+    mean, covariance = random_gaussian(5)
+    with pytest.raises(ValueError, match="same dimension; got 6 and 3"):
+        frechet_distance(mean, covariance, torch.zeros(3), torch.eye(3))
+    with pytest.raises(ValueError, match=r"mean \(D,\) and a covariance \(D, D\)"):
+        frechet_distance(mean, covariance[:5], mean, covariance)
+    with pytest.raises(ValueError, match="not finite"):
+        frechet_distance(mean * torch.nan, covariance, mean, covariance)
+    with pytest.raises(ValueError, match="Not a covariance"):
+        frechet_distance(mean, covariance, mean, -torch.eye(6))
