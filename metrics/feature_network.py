@@ -26,7 +26,7 @@ class FeatureNetwork(ABC):
     Args:
         weights: path of the weight file, where the usual places are not right, see `metrics.weights`.
         frames_per_pass: how many frames go through the network at a time, at least one clip; the numbers stay the same
-            to float32 rounding.  None: 32 on a CPU, where small batches stay in its cache, and 256 on a GPU.
+            to float32 rounding.  None: 16 on a CPU, where small batches stay in its cache, and 256 on a GPU.
     """
 
     name: str
@@ -76,7 +76,7 @@ class FeatureNetwork(ABC):
         self._check(clips)
         clips = clips.expand(-1, 3, -1, -1, -1)  # (N, 3, T, H, W)
         network = self.load().to(clips.device)
-        frames_per_pass = self.frames_per_pass or (32 if clips.device.type == "cpu" else 256)
+        frames_per_pass = self.frames_per_pass or (16 if clips.device.type == "cpu" else 256)
         clips_per_pass = max(1, frames_per_pass // clips.shape[2])
         with (
             torch.no_grad(),
