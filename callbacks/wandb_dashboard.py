@@ -1,0 +1,126 @@
+"""Weights & Biases as a dashboard that never stands in the way of training."""
+
+import os
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+
+if TYPE_CHECKING:
+    from wandb import Run
+    from wandb.sdk.lib import RunDisabled
+
+
+class WandbDashboard(WandbLogger):
+    """Logs a run to Weights & Biases: online where it can, else into files that `wandb sync` uploads later.
+
+    The run is offline from the start if WANDB_MODE says so or there is no API key (in WANDB_API_KEY,
+    WANDB_IDENTITY_TOKEN_FILE or .netrc).  If the server does not answer, or refuses the run, one line says so and the
+    run goes on offline.  A server that is lost later costs at most `finish_timeout` seconds at the end.  Everything is
+    below <save_dir>/wandb, unless WANDB_DIR, WANDB_DATA_DIR or WANDB_CACHE_DIR say otherwise.
+
+    wandb is imported, and the run begins, with the first thing that is logged, and on rank 0 only.  The x-axis of all
+    charts is the training step, `trainer/global_step`.
+
+    Args:
+        save_dir: the run's folder.
+        project: of Weights & Biases; the variable WANDB_PROJECT goes before it.
+        name: of the run; None has the last two parts of the run's folder, `wgan_gp/2026-01-31_09-30-00`.
+        group: of runs that belong together, such as the seeds of one experiment.
+        tags: of the run.
+        id: of the run; a run of the same id is gone on with.  None takes WANDB_RUN_ID, or a new one.
+        answer_timeout: seconds that the server has to answer at the start; above 0.
+        finish_timeout: seconds that uploads have after the end of training; above 0.
+
+    Raises: ValueError if a number of seconds is not above 0.
+    """
+
+    def __init__(
+        self,
+        save_dir: str | Path = ".",
+        project: str = "kinogan",
+        name: str | None = None,
+        group: str | None = None,
+        tags: list[str] | None = None,
+        id: str | None = None,
+        answer_timeout: float = 5.0,
+        finish_timeout: float = 60.0,
+    ) -> None:
+        for argument, seconds in (("answer_timeout", answer_timeout), ("finish_timeout", finish_timeout)):
+            if seconds <= 0:
+                raise ValueError(f"WandbDashboard.{argument} is {seconds}; it must be above 0 seconds")
+        super().__init__(
+            name=name or "/".join(Path(save_dir).absolute().parts[-2:]),
+            save_dir=save_dir,
+            project=os.environ.get("WANDB_PROJECT", project),
+            id=id,
+            group=group,
+            tags=tags,
+        )
+        self.answer_timeout = answer_timeout
+        self.finish_timeout = finish_timeout
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "Run | RunDisabled":
+        """The wandb run; begins it when asked for the first time."""
+        if self._experiment is None:
+            self._experiment = self._begin()
+            self._experiment.define_metric("trainer/global_step")
+            self._experiment.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        return self._experiment
+
+    def _begin(self) -> "Run | RunDisabled":
+        """A run online, else offline."""
+        folder = Path(os.environ.get("WANDB_DIR") or self._save_dir or ".")
+        folder.mkdir(parents=True, exist_ok=True)  # wandb would write to /tmp instead
+        for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):  # else below the home folder
+            os.environ.setdefault(variable, str(folder / "wandb" / variable.split("_")[1].lower()))
+        import wandb  # takes a third of a second
+
+        mode, reason = wandb.setup().settings.mode, ""
+        if mode in ("online", "run", "shared"):
+            try:
+                if wandb.login(prompt=False, verify=False):
+                    expect_answer(wandb.setup().settings.base_url, self.answer_timeout)
+                    return self._init(folder, mode)
+            except (wandb.Error, OSError, HTTPException) as error:
+                reason = "cannot be used online, " + str(error).partition("\n")[0] + "; "
+            mode = "offline"
+        run = self._init(folder, mode)
+        if mode == "offline":  # one line, which a Python warning is not
+            print(f"W&B: {reason}logging to files, upload with: wandb sync {Path(run.dir).parent}", file=sys.stderr)
+        return run
+
+    def _init(self, folder: Path, mode: str) -> "Run | RunDisabled":
+        import wandb
+
+        settings = wandb.Settings(
+            init_timeout=self.answer_timeout, finish_timeout=self.finish_timeout, silent=mode == "offline"
+        )
+        given = {name: value for name, value in self._wandb_init.items() if value is not None}
+        return wandb.init(**{**given, "dir": str(folder), "mode": mode, "settings": settings})
+
+
+def expect_answer(url: str, timeout: float) -> None:
+    """Ask a web server for anything; any answer will do, also a refusal.
+
+    wandb itself waits 10 seconds longer than it is told to, and as long again when the process ends.
+
+    Raises: OSError or HTTPException if there is no answer within `timeout` seconds.
+    """
+    try:
+        urllib.request.urlopen(url, timeout=timeout).close()
+    except urllib.error.HTTPError:
+        return
+    except urllib.error.URLError as error:
+        if not isinstance(error.reason, ssl.SSLError):  # wandb may know a certificate that Python does not
+            raise OSError(f"{url} does not answer ({error.reason})") from error
+    except TimeoutError as error:
+        raise OSError(f"{url} does not answer within {timeout:g} seconds") from error
