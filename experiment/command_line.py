@@ -41,7 +41,7 @@ TRUSTED_PACKAGES = (
 # Every resolver that OmegaConf brings: some import modules or read the environment; ${path.in.config} needs none.
 RESOLVERS = ("coerce", "create", "decode", "deprecated", "dict.keys", "dict.values", "env", "select")
 
-# How Kinogan trains unless a config says otherwise: counted in steps, in one endless epoch, with its own choice of clips.
+# How Kinogan trains unless a config says otherwise: counted in steps, in one endless epoch, clips chosen by itself.
 TRAINER_DEFAULTS = {
     "logger": {"class_path": "callbacks.wandb_dashboard.WandbDashboard"},
     "use_distributed_sampler": False,
@@ -139,7 +139,7 @@ def build(arguments: list[str]) -> Experiment:
     except BaseException:
         remove_if_empty(run_folder)
         raise
-    if rank_zero_only.rank == 0:
+    if is_first_process():
         (run_folder / "config.yaml").write_text(cli.resolved_config)
     for logger in cli.trainer.loggers:
         logger.log_hyperparams(yaml.safe_load(cli.resolved_config))
@@ -212,13 +212,18 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path) -> ExperimentC
 
 def prepare_data(datamodule: LightningDataModule) -> None:
     """Find what is wrong with the data before training starts."""
-    if rank_zero_only.rank != 0:
+    if not is_first_process():
         return  # the others come here at the same time; Lightning has them wait for the first in fit
     try:
         datamodule.prepare_data()
         datamodule.setup("fit")
     except (ValueError, OSError) as error:
         raise UserError(f"data: {error}") from error
+
+
+def is_first_process() -> bool:
+    """Whether this process is rank 0, as far as the environment tells before the processes have met."""
+    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
 
 
 def remove_if_empty(folder: Path) -> None:

@@ -37,8 +37,8 @@ def one_line(message: str, parser: ArgumentParser) -> str:
 def reworded(text: str, class_path: str, parser: ArgumentParser) -> str:
     """Say which names are accepted where a name is not."""
     if match := re.search(r"Option '([^']+)' is not accepted", text):
-        accepted = list(signature(import_object(class_path)).parameters)
-        return f"{class_path} has no argument {match[1]!r}{nearest(match[1], accepted)}"
+        accepted = signature(import_object(class_path)).parameters if class_path else groups(parser)
+        return f"{class_path or 'a config'} has no argument {match[1]!r}{nearest(match[1], accepted)}"
     if match := re.search(r"unrecognized arguments: (\S+)", text):
         accepted = [option for action in parser._actions for option in action.option_strings]
         name = match[1].split("=")[0]
@@ -47,6 +47,12 @@ def reworded(text: str, class_path: str, parser: ArgumentParser) -> str:
         package = match[1].split(".")[0]
         return f"{match[1]} is not of a trusted package; if it is meant, add --allow_package {package}"
     return re.sub(r"<class '(?:builtins\.)?([^']+)'>", r"\1", text)
+
+
+def groups(parser: ArgumentParser) -> list[str]:
+    """The names that stand at the left margin of a config."""
+    names = (option.lstrip("-").split(".")[0] for action in parser._actions for option in action.option_strings)
+    return list(dict.fromkeys(name for name in names if len(name) > 1 and name not in ("help", "config", "print_config")))
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str:

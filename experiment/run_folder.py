@@ -18,9 +18,8 @@ def make_run_folder(runs_folder: Path, name: str, environment: Mapping[str, str]
 
     Raises: FileExistsError never: a name that is taken gets -2, -3, ...;  OSError if the folder cannot be made.
     """
-    inherited = environment.get(FOLDER_OF_THIS_RUN)
-    if inherited:
-        return Path(inherited)
+    if FOLDER_OF_THIS_RUN in environment and "LOCAL_RANK" in environment:  # started by Lightning
+        return Path(environment[FOLDER_OF_THIS_RUN])
     job = job_name(environment)
     if job is not None:
         folder = runs_folder / name / job

@@ -40,7 +40,7 @@ def summarise(experiment: Experiment) -> str:
         if found:
             lines.append(f"  {text:14} {shown(found[-1])}")
     for key, curve in sorted(read_measured(folder / "metrics").items()):
-        (first_step, first), (last_step, last) = list(curve.items())[0], list(curve.items())[-1]
+        (first_step, first), *_, (last_step, last) = [*curve.items(), *curve.items()]
         lines.append(f"  {key:28} {first:.4g} at step {first_step} -> {last:.4g} at step {last_step}")
     return "\n".join(lines)
 

@@ -69,5 +69,5 @@ def test_a_gpu_is_asked_for_where_there_is_none(tmp_path: Path, videos: Path) ->
     if torch.cuda.is_available():
         assert built(tmp_path, *arguments).trainer.num_devices == 1
     else:
-        with pytest.raises(UserError, match="(?i)gpu|cuda"):
+        with pytest.raises(UserError, match=r"(?i)gpu|cuda"):
             built(tmp_path, *arguments)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def videos(tmp_path: Path) -> Path:
 def arguments(tmp_path: Path, videos: Path, *more: str) -> list[str]:
     return [
         "--config", DEMO, "--data.root", str(videos), "--trainer.accelerator", "cpu",
-        "--runs_folder", str(tmp_path / "runs"), *more,
+        "--runs_folder", str(tmp_path / "runs"), "--trainer.max_steps", "1", *more,
     ]  # fmt: skip
 
 
@@ -40,12 +41,12 @@ MISTAKES = {
     ),
     "unknown key of the trainer": (
         ["--trainer.max_step", "3"],
-        "--trainer.max_step is not an option; did you mean *max_steps",
+        "--trainer.max_step is not an option*max_steps'?",
     ),
     "unknown group": (["--modle.seed", "3"], "--modle.seed is not an option*"),
     "wrong type": (
         ["--model.generator.latent_dim", "four"],
-        "model.generator.latent_dim: Expected a int. Got value: four",
+        "model.generator.latent_dim: Expected a int*four",
     ),
     "wrong type of a number of steps": (["--trainer.max_steps", "many"], "trainer.max_steps: *many*"),
     "a class of another kind": (
@@ -54,12 +55,12 @@ MISTAKES = {
     ),
     "a class that does not exist": (
         ["--model.objective", "losses.wgan_gp.WGANGPP"],
-        "model.objective: *has no attribute 'WGANGPP'",
+        "model.objective: *no attribute 'WGANGPP'",
     ),
-    "a module that does not exist": (["--model.objective", "losses.wgan.WGANGP"], "model.objective: *losses.wgan*"),
+    "a module that does not exist": (["--model.objective", "losses.wgan.WGANGP"], "model.objective: *losses* has no attribute 'wgan'"),
     "code": (
         ["--model.generator", "os.system"],
-        "model.generator: os.system is not of a trusted package*--allow_package os",
+        "model.generator: os.system is not*--allow_package os",
     ),
     "value out of range": (["--model.discriminator_steps", "0"], "discriminator_steps is 0; it must be at least 1"),
     "missing config": (["--config", "nowhere.yaml"], "*nowhere.yaml*"),
@@ -67,22 +68,20 @@ MISTAKES = {
     "missing folder": (["--data.root", "nowhere"], "data: *nowhere*"),
     "missing checkpoint": (["--resume", "nowhere.ckpt"], "--resume nowhere.ckpt: there is no such checkpoint"),
     "a size that the networks cannot make": (["--data.size", "50"], "size is 50; *"),
-    "more frames than the videos have": (["--data.num_frames", "32"], "data: *a.mp4*20*32*"),
+    "more frames than the videos have": (["--data.num_frames", "32"], "data: *32 frames: one/a.mp4 (20 frames)*"),
     "an option without its value": (["--runs_folder"], "*runs_folder*"),
 }
 
 
 @pytest.mark.parametrize(("given", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
 def test_a_mistake_is_one_line(
-    given, expected, tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]
+    given: list[str], expected: str, tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fnmatch import fnmatch
-
     assert main(arguments(tmp_path, videos, *given)) == 2
     printed = capsys.readouterr()
     lines = printed.err.strip().splitlines()
     assert len(lines) == 1, printed.err
-    assert fnmatch(lines[0].replace("[", "("), f"train.py: {expected}".replace("[", "(")), lines[0]
+    assert fnmatch(lines[0], f"train.py: {expected}"), lines[0]
     assert not (tmp_path / "runs").exists()
 
 
@@ -93,7 +92,7 @@ def test_a_folder_without_a_video(tmp_path: Path, videos: Path, capsys: pytest.C
 
 
 def test_a_mistake_in_a_file_is_one_line(tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for text in ("modle: {}\n", "model: [1, 2\n", "data:\n  init_args:\n    size: ${data.init_args.sise}\n"):
+    for text in ("modle:\n  seed: 1\n", "model: [1, 2\n", "data:\n  init_args:\n    size: ${data.init_args.sise}\n"):
         (tmp_path / "more.yaml").write_text(text)
         assert main(arguments(tmp_path, videos, "--config", str(tmp_path / "more.yaml"))) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
@@ -119,7 +118,7 @@ def test_a_config_runs_no_code(tmp_path: Path, videos: Path) -> None:
 def test_no_resolver_is_left() -> None:
     forbid_code([])
     assert not any(OmegaConf.has_resolver(f"oc.{name}") for name in RESOLVERS)
-    with pytest.raises(Exception, match="oc.env"):
+    with pytest.raises(Exception, match=r"oc\.env"):
         OmegaConf.to_container(OmegaConf.create({"a": "${oc.env:HOME}"}), resolve=True)
 
 
@@ -129,7 +128,7 @@ def test_a_package_is_trusted_by_name_only(tmp_path: Path, videos: Path, monkeyp
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     given = arguments(tmp_path, videos, "--model.objective", "my_losses.Mine")
-    with pytest.raises(UserError, match="my_losses.Mine is not of a trusted package; .* --allow_package my_losses"):
+    with pytest.raises(UserError, match=r"my_losses.Mine is not of a trusted package; .* --allow_package my_losses"):
         build(given)
     assert type(build([*given, "--allow_package", "my_losses"]).model.objective).__name__ == "Mine"
 

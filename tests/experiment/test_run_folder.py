@@ -9,7 +9,7 @@ from experiment.run_folder import FOLDER_OF_THIS_RUN, make_new_folder, make_run_
 
 @pytest.fixture(autouse=True)
 def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SLURM_JOB_ID", "SLURM_PROCID", "SLURM_ARRAY_JOB_ID", "TORCHELASTIC_RUN_ID", FOLDER_OF_THIS_RUN):
+    for name in ("SLURM_JOB_ID", "SLURM_PROCID", "SLURM_ARRAY_JOB_ID", "TORCHELASTIC_RUN_ID", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -21,10 +21,10 @@ def test_no_two_runs_share_a_folder(tmp_path: Path) -> None:
 
 
 def test_processes_that_a_run_starts_inherit_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(FOLDER_OF_THIS_RUN, "")
+    monkeypatch.setenv(FOLDER_OF_THIS_RUN, "of an earlier run in this process")
     folder = make_run_folder(tmp_path, "demo")
     assert folder.parent == tmp_path / "demo" and folder.is_dir()
-    assert make_run_folder(tmp_path, "demo", os.environ) == folder
+    assert make_run_folder(tmp_path, "demo", {**os.environ, "LOCAL_RANK": "1"}) == folder
     assert list((tmp_path / "demo").iterdir()) == [folder]
 
 
