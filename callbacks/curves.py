@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
@@ -103,11 +104,14 @@ def draw(panels: dict[str, dict[str, Curve]], path: Path) -> None:
 
 
 def draw_panel(axes: Any, title: str, curves: dict[str, Curve]) -> None:
-    """Draw curves into matplotlib axes: few points are marked, and the newest value is written at the end."""
+    """Draw curves into matplotlib axes: few points are marked, many smoothed over their noise, the newest written."""
     for color, (name, curve) in zip(COLORS, curves.items(), strict=False):
         steps, values = list(curve), list(curve.values())
-        marker = "o" if len(curve) <= MOST_MARKED_POINTS else None
-        axes.plot(steps, values, color=color, label=name, linewidth=1.4, marker=marker, markersize=4)
+        if len(curve) <= MOST_MARKED_POINTS:
+            axes.plot(steps, values, color=color, label=name, linewidth=1.4, marker="o", markersize=4)
+        else:
+            axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.3)
+            axes.plot(steps, running_mean(values), color=color, label=name, linewidth=1.6)
         axes.annotate(
             f"{values[-1]:.4g}", (steps[-1], values[-1]), (4, 0), textcoords="offset points",
             color=color, fontsize=8, va="center", annotation_clip=False,
@@ -116,5 +120,13 @@ def draw_panel(axes: Any, title: str, curves: dict[str, Curve]) -> None:
     axes.set_xlabel("training step", fontsize=9)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.02)
+    axes.set_xlim(left=0)
     axes.legend(frameon=False, fontsize=8)
+
+
+def running_mean(values: list[float]) -> np.ndarray:
+    """Mean of each value and those before it, over a fiftieth of the whole."""
+    window = len(values) // 50 + 1
+    sums = np.cumsum([0.0, *values])
+    first = np.maximum(np.arange(1, len(sums)) - window, 0)
+    return (sums[1:] - sums[first]) / np.minimum(np.arange(1, len(sums)), window)

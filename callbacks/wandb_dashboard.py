@@ -22,7 +22,7 @@ class WandbDashboard(WandbLogger):
 
     The run is offline from the start if WANDB_MODE says so or there is no API key (in WANDB_API_KEY,
     WANDB_IDENTITY_TOKEN_FILE or .netrc).  If the server does not answer, or refuses the run, one line says so and the
-    run goes on offline.  A server that is lost later costs at most `finish_timeout` seconds at the end.  Everything is
+    run goes on offline.  A server lost later costs about `finish_timeout` seconds at the end.  Everything is
     below <save_dir>/wandb, unless WANDB_DIR, WANDB_DATA_DIR or WANDB_CACHE_DIR say otherwise.
 
     wandb is imported, and the run begins, with the first thing that is logged, and on rank 0 only.  The x-axis of all

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from callbacks.curves import MOST_POINTS, Curves, draw, read_measured
+from callbacks.curves import MOST_POINTS, Curves, draw, read_measured, running_mean
 from callbacks.distribution_metrics import DistributionMetrics
 from tests.callbacks.fakes import ColourFeatures, TinyData, TinyModule, make_trainer
 
@@ -73,6 +73,13 @@ def test_long_curves_are_thinned_and_keep_the_newest(tmp_path: Path) -> None:
     steps = list(curves.curves["generator/loss"])
     assert len(steps) == MOST_POINTS // 2 + 1
     assert steps[-2:] == [-2, 1]
+
+
+def test_a_running_mean_is_over_the_newest_fiftieth() -> None:
+    values = [float(value) for value in range(100)]  # windows of three
+    expected = [0.0, 0.5, *range(1, 99)]
+    np.testing.assert_allclose(running_mean(values), expected)
+    np.testing.assert_allclose(running_mean([2.0, 4.0]), [2.0, 4.0])
 
 
 def test_nothing_to_draw_writes_nothing(tmp_path: Path) -> None:
