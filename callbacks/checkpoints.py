@@ -48,7 +48,7 @@ class Checkpoints(EveryNSteps, Checkpoint):
         """Save this step, then delete what is no longer kept."""
         path = checkpoint_path(trainer)
         part = path.with_suffix(".part")
-        trainer.save_checkpoint(part)
+        trainer.save_checkpoint(part, weights_only=False)
         if trainer.is_global_zero:
             part.replace(path)
             link("last.ckpt", path)

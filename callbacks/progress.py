@@ -109,11 +109,12 @@ class ProgressBar(LightningProgressBar):
             print(f"step {trainer.global_step}{of_total}, {status}", file=sys.stderr, flush=True)
 
     def _speed(self, trainer: Trainer) -> str:
-        """Steps per second since the last refresh; the same as then if there was none since."""
+        """Since the last refresh; the same as then if there was no step since."""
         num_steps = trainer.global_step - self._shown_step
         if num_steps:
             counted = counted_seconds(trainer)
-            self._speed_shown = f"{num_steps / (counted - self._counted):.3g} steps/s"
+            seconds = (counted - self._counted) / num_steps
+            self._speed_shown = f"{1 / seconds:.3g} steps/s" if seconds < 1 else f"{seconds:.3g} s/step"
             self._counted = counted
         return self._speed_shown
 

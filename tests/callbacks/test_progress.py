@@ -33,6 +33,13 @@ def test_a_log_file_gets_a_line_for_the_first_and_the_last_step_and_now_and_then
     assert re.fullmatch(rf"step 500/500, {NUMBER} steps/s, 0:00:00 left, D loss {NUMBER}, G loss {NUMBER}", lines[1])
 
 
+def test_slow_steps_are_told_in_seconds_a_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bar = ProgressBar()
+    one_hour_ago = DoAt(1, lambda *_: setattr(bar, "_counted", bar._counted - 3600))
+    fit(tmp_path, bar, one_hour_ago, max_steps=1)
+    assert ", 3.6e+03 s/step, " in capsys.readouterr().err
+
+
 def test_shows_the_newest_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit(tmp_path, ProgressBar(), DoAt(2, publish))
     first, last = capsys.readouterr().err.splitlines()
