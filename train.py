@@ -13,15 +13,18 @@ def main(arguments: list[str]) -> int:
     """Exit code: 0 when trained, 1 when training had to stop, 2 for a mistake that the user can put right."""
     try:
         experiment = build(arguments)
-        print(describe(experiment), flush=True)
-        experiment.trainer.fit(experiment.model, experiment.datamodule, ckpt_path=experiment.resume, weights_only=True)
+        trainer = experiment.trainer
+        if trainer.is_global_zero:
+            print(describe(experiment), flush=True)
+        trainer.fit(experiment.model, experiment.datamodule, ckpt_path=experiment.resume, weights_only=True)
     except (UserError, MisconfigurationException) as mistake:
         print(f"train.py: {mistake}", file=sys.stderr)
         return 2
     except NonFiniteLossError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
-    print(summarise(experiment))
+    if trainer.is_global_zero:
+        print(summarise(experiment))
     return 0
 
 

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.clip_sampling import ClipChoice
@@ -25,6 +26,8 @@ class ClipDataset(Dataset):
         num_frames: T.
         frame_stride: every how many frames of the video; 1 takes each.
         size: H = W, in pixels.
+        keep_decoded: decode each video whole when it is first needed and keep its frames, num_frames * 3 * size^2 bytes
+            each; every worker keeps its own.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class ClipDataset(Dataset):
         num_frames: int,
         frame_stride: int,
         size: int,
+        keep_decoded: bool = False,
     ) -> None:
         self.root = root
         self.videos = videos
@@ -42,19 +46,27 @@ class ClipDataset(Dataset):
         self.num_frames = num_frames
         self.frame_stride = frame_stride
         self.size = size
+        self.keep_decoded = keep_decoded
+        self._decoded: dict[int, Tensor] = {}  # number of a video -> (C, all its frames, H, W) uint8
 
     def __getitem__(self, position: int) -> dict[str, Any]:
         choice = self.choose(position)
         video = self.videos[choice.video]
-        clip = read_clip(
-            self.root / video.path,
-            range(choice.start_frame, choice.start_frame + self.num_frames * self.frame_stride, self.frame_stride),
-            self.size,
-            video.properties,
-        )
+        stop_frame = choice.start_frame + self.num_frames * self.frame_stride
+        clip = self._read(choice.video, range(choice.start_frame, stop_frame, self.frame_stride))
         if choice.flip:
             clip = clip.flip(-1)  # one decision a clip: every frame of it is mirrored
         return {"clip": clip, "label": video.label}
+
+    def _read(self, number: int, frames: range) -> Tensor:
+        """Frames of a video, (C, T, H, W) uint8."""
+        video = self.videos[number]
+        path = self.root / video.path
+        if not self.keep_decoded:
+            return read_clip(path, frames, self.size, video.properties)
+        if number not in self._decoded:
+            self._decoded[number] = read_clip(path, range(video.num_frames), self.size, video.properties)
+        return self._decoded[number][:, frames.start : frames.stop : frames.step]
 
 
 class FixedClipDataset(ClipDataset):

@@ -40,6 +40,8 @@ class VideoFolder(LightningDataModule):
             the splits: "person(\\d+)" keeps all videos of a person on one side.
         train_list: text file of the videos to train with, a path relative to root a line, instead of the fraction.
         validation_list: the same for the videos held out.  With one list only, the other split is all the rest.
+        keep_decoded: decode each training video once and keep its frames in memory, for sets that fit there: videos *
+            frames * 3 * size^2 bytes for each worker; with num_workers 0, once.
         skip_short_videos: leave out videos shorter than a clip, with a warning, instead of stopping.
 
     Shapes: training batches are dict(clip=(B, C, T, H, W), label=(B,) int64), `clip` uint8 up to the device and float32
@@ -61,6 +63,7 @@ class VideoFolder(LightningDataModule):
         group_pattern: str | None = None,
         train_list: str | None = None,
         validation_list: str | None = None,
+        keep_decoded: bool = False,
         skip_short_videos: bool = False,
     ) -> None:
         super().__init__()
@@ -86,6 +89,7 @@ class VideoFolder(LightningDataModule):
         self.group_pattern = group_pattern
         self.train_list = train_list
         self.validation_list = validation_list
+        self.keep_decoded = keep_decoded
         self.skip_short_videos = skip_short_videos
         self._index: VideoIndex | None = None
         self._splits: dict[str, tuple[Video, ...]] = {}
@@ -141,7 +145,9 @@ class VideoFolder(LightningDataModule):
         )
         videos = self.videos("train")
         choose = TrainingClips([video.num_frames for video in videos], self.clip_span, self.seed, self.flip)
-        dataset = ClipDataset(Path(self.root), videos, choose, self.num_frames, self.frame_stride, self.size)
+        dataset = ClipDataset(
+            Path(self.root), videos, choose, self.num_frames, self.frame_stride, self.size, self.keep_decoded
+        )
         return ClipLoader(dataset, batches, self.num_workers)
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:

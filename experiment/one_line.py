@@ -52,7 +52,9 @@ def reworded(text: str, class_path: str, parser: ArgumentParser) -> str:
 def groups(parser: ArgumentParser) -> list[str]:
     """The names that stand at the left margin of a config."""
     names = (option.lstrip("-").split(".")[0] for action in parser._actions for option in action.option_strings)
-    return list(dict.fromkeys(name for name in names if len(name) > 1 and name not in ("help", "config", "print_config")))
+    return list(
+        dict.fromkeys(name for name in names if len(name) > 1 and name not in ("help", "config", "print_config"))
+    )
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str:

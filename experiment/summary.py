@@ -41,7 +41,7 @@ def summarise(experiment: Experiment) -> str:
             lines.append(f"  {text:14} {shown(found[-1])}")
     for key, curve in sorted(read_measured(folder / "metrics").items()):
         (first_step, first), *_, (last_step, last) = [*curve.items(), *curve.items()]
-        lines.append(f"  {key:28} {first:.4g} at step {first_step} -> {last:.4g} at step {last_step}")
+        lines.append(f"  {key:30} {first:.4g} at step {first_step} -> {last:.4g} at step {last_step}")
     return "\n".join(lines)
 
 

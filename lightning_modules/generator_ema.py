@@ -1,5 +1,6 @@
 """An exponential moving average of a network."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -41,6 +42,16 @@ class ExponentialMovingAverage(nn.Module):
         torch._foreach_lerp_(list(self.average.parameters()), list(source.parameters()), weight)
         for mine, theirs in zip(self.average.buffers(), source.buffers(), strict=True):
             mine.copy_(theirs)
+
+    @torch.no_grad()
+    def average_buffers(self, mean_over_processes: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        """Make the processes agree: batch statistics are each process's own, and all generate from this average."""
+        buffers = [buffer for buffer in self.average.buffers() if buffer.is_floating_point()]
+        if buffers:
+            joined = mean_over_processes(torch.cat([buffer.flatten() for buffer in buffers]))
+            parts = joined.split([buffer.numel() for buffer in buffers])
+            for buffer, part in zip(buffers, parts, strict=True):
+                buffer.copy_(part.view_as(buffer))
 
     def train(self, mode: bool = True) -> "ExponentialMovingAverage":
         """Stay in evaluation mode."""

@@ -123,6 +123,8 @@ class VideoGAN(LightningModule):
             minimize(self.objective.generator_loss(self.discriminator, real, fake, labels, Draw(step, noise)))
         num_clips = len(real) * self.trainer.world_size * self.discriminator_steps
         self.generator_ema.update(self.generator, num_clips, int(self.videos_seen))
+        if self.trainer.world_size > 1:
+            self.generator_ema.average_buffers(partial(self.trainer.strategy.reduce, reduce_op="mean"))
 
     @contextmanager
     def optimizing(self, player: str) -> Iterator[Minimize]:

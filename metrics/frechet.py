@@ -1,5 +1,6 @@
 """The Frechet distance between two Gaussians: the last step of FID and FVD."""
 
+import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -27,7 +28,8 @@ def frechet_distance(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, covar
     mean_b, covariance_b = _checked(mean_b, covariance_b)
     if mean_a.shape != mean_b.shape:
         raise ValueError(f"Both Gaussians need the same dimension; got {len(mean_a)} and {len(mean_b)}.")
-    trace_of_root = torch.linalg.svdvals(_factor(covariance_a).T @ _factor(covariance_b)).sum()
+    product = _factor(covariance_a).T @ _factor(covariance_b)
+    trace_of_root = float(scipy.linalg.svd(product.numpy(), compute_uv=False, lapack_driver="gesvd").sum())
     squared_shift = (mean_a - mean_b).square().sum()
     distance = squared_shift + covariance_a.trace() + covariance_b.trace() - 2 * trace_of_root
     return max(0.0, distance.item())
@@ -49,7 +51,8 @@ def _checked(mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
 
 def _factor(covariance: Tensor) -> Tensor:
     """R (D, rank) with R R^T = covariance."""
-    eigenvalues, eigenvectors = torch.linalg.eigh(covariance)
+    # Not torch.linalg.eigh: LAPACK's divide and conquer gives up on some covariances of few or equal samples.
+    eigenvalues, eigenvectors = map(torch.from_numpy, scipy.linalg.eigh(covariance.numpy(), driver="evr"))
     largest = eigenvalues.abs().amax()
     if eigenvalues.amin() < -1e-6 * largest:
         raise ValueError(

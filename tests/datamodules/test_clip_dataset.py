@@ -7,6 +7,7 @@ from datamodules.clip_dataset import ClipDataset, FixedClipDataset
 from datamodules.clip_sampling import ClipChoice
 from datamodules.video_index import index_videos
 from tests.numbered_videos import read_clip_numbers
+from video_io.reading import read_clip
 
 
 def choose(position: int) -> ClipChoice:
@@ -54,3 +55,18 @@ def test_fixed_clips_end(clips):
 def test_it_can_be_sent_to_another_process(clips):
     dataset = ClipDataset(**clips)
     assert torch.equal(pickle.loads(pickle.dumps(dataset))[2]["clip"], dataset[2]["clip"])
+
+
+def test_kept_videos_are_decoded_once_and_give_the_same_clips(clips, monkeypatch):
+    streamed = [ClipDataset(**clips)[position]["clip"] for position in range(4)]
+    decoded = []
+
+    def counting(path, *arguments):
+        decoded.append(path)
+        return read_clip(path, *arguments)
+
+    monkeypatch.setattr("datamodules.clip_dataset.read_clip", counting)
+    kept = ClipDataset(**clips, keep_decoded=True)
+    for _ in range(2):
+        assert all(torch.equal(kept[position]["clip"], streamed[position]) for position in range(4))
+    assert len(decoded) == len(set(decoded)) == 4

@@ -57,7 +57,10 @@ MISTAKES = {
         ["--model.objective", "losses.wgan_gp.WGANGPP"],
         "model.objective: *no attribute 'WGANGPP'",
     ),
-    "a module that does not exist": (["--model.objective", "losses.wgan.WGANGP"], "model.objective: *losses* has no attribute 'wgan'"),
+    "a module that does not exist": (
+        ["--model.objective", "losses.wgan.WGANGP"],
+        "model.objective: *losses* has no attribute 'wgan'",
+    ),
     "code": (
         ["--model.generator", "os.system"],
         "model.generator: os.system is not*--allow_package os",

@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
+from lightning_modules.generator_ema import ExponentialMovingAverage
 from lightning_modules.video_gan import NonFiniteLossError, torch_generator
 from losses.base import LossTerms
 from losses.non_saturating import NonSaturatingR1
@@ -106,6 +107,14 @@ def test_the_moving_average_follows_its_formula(tmp_path: Path) -> None:
     assert torch.equal(module.generator_ema.average.times_called, module.generator.times_called)
     assert not module.generator_ema.training
     assert module.generator.training
+
+
+def test_buffers_are_averaged_over_processes() -> None:
+    average = ExponentialMovingAverage(torch.nn.BatchNorm1d(3), 0, 0)
+    other = torch.tensor([1.0, 2.0, 3.0, 5.0, 6.0, 7.0])  # running mean and variance of a second process
+    average.average_buffers(lambda mine: (mine + other) / 2)
+    torch.testing.assert_close(average.average.running_mean, torch.tensor([0.5, 1.0, 1.5]))
+    torch.testing.assert_close(average.average.running_var, torch.tensor([3.0, 3.5, 4.0]))
 
 
 def test_gradients_are_clipped(tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""A small pair of 3-D convolutional networks that a CPU can train in minutes, after DCGAN."""
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from networks.base import Discriminator, Generator, Latents
+
+CHANNELS_LAST = torch.channels_last_3d  # the layout in which CPUs and GPUs convolve fastest
+
+
+class CompactGenerator(Generator):
+    """Latents through transposed 3-D convolutions to a video, as DCGAN (Radford et al. 2016, arXiv:1511.06434).
+
+    Time is padded with copies of the first and last frame instead of zeros, which would show in those frames.
+
+    | layer, at base_channels 24 | out, at 16 frames of 32x32 |
+    |---|---|
+    | Linear 64 -> 4608, view, BN, ReLU | 144, 2, 4, 4 |
+    | ConvTranspose3d k4 s2, BN, ReLU | 96, 4, 8, 8 |
+    | ConvTranspose3d k4 s2, BN, ReLU | 48, 8, 16, 16 |
+    | ConvTranspose3d k4 s2, BN, ReLU | 24, 16, 32, 32 |
+    | Conv3d k3, tanh | 3, 16, 32, 32 |
+
+    Args:
+        num_frames: T, a multiple of 8.
+        size: H = W in pixels, a multiple of 8.
+        channels: 3 for RGB.
+        latent_dim: length of z ~ N(0, I).
+        base_channels: channels at the full resolution.
+
+    1,555,467 parameters at the default size.
+
+    Shapes: latents {"z": (B, latent_dim)} -> (B, channels, num_frames, size, size) in [-1, 1].
+    Raises: ValueError if a size is not a multiple of 8.
+    """
+
+    def __init__(
+        self,
+        num_frames: int = 16,
+        size: int = 32,
+        channels: int = 3,
+        latent_dim: int = 64,
+        base_channels: int = 24,
+    ) -> None:
+        super().__init__(num_frames, size, channels)
+        self.latent_dim = latent_dim
+        self.grid = (divided(num_frames, 8, "num_frames"), divided(size, 8, "size"), divided(size, 8, "size"))
+        widths = [base_channels * 6, base_channels * 4, base_channels * 2, base_channels]
+        self.project = nn.Linear(latent_dim, widths[0] * math.prod(self.grid))
+        self.first_norm = nn.BatchNorm3d(widths[0])
+        self.blocks = nn.Sequential(*(Doubling(inputs, outputs) for inputs, outputs in pairwise(widths)))
+        self.to_pixels = nn.Conv3d(widths[-1], channels, kernel_size=3, padding=(0, 1, 1))
+        self.to(memory_format=CHANNELS_LAST)
+
+    def sample_latents(self, num_videos: int, rng: torch.Generator) -> Latents:
+        """z ~ N(0, I), (num_videos, latent_dim)."""
+        return {"z": torch.randn(num_videos, self.latent_dim, generator=rng)}
+
+    def forward(self, latents: Latents, labels: Tensor | None = None) -> Tensor:
+        """See the class; labels are not used."""
+        grid = self.project(latents["z"]).unflatten(1, (-1, *self.grid))  # (B, F) -> (B, 144, T/8, H/8, W/8)
+        features = F.relu(self.first_norm(grid.contiguous(memory_format=CHANNELS_LAST)))
+        return torch.tanh(self.to_pixels(pad_time(self.blocks(features))))
+
+
+class Doubling(nn.Module):
+    """(B, inputs, T, H, W) -> (B, outputs, 2T, 2H, 2W): transposed convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        # Not padding=(3, 1, 1) instead of the crop below: in PyTorch 2.13 its backward pass corrupts memory on CPUs.
+        self.conv = nn.ConvTranspose3d(inputs, outputs, kernel_size=4, stride=2, padding=1, bias=False)
+        self.norm = nn.BatchNorm3d(outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        doubled = self.conv(pad_time(features))[:, :, 2:-2]  # (B, outputs, 2T + 4, 2H, 2W) without the padded frames
+        return F.relu(self.norm(doubled.contiguous(memory_format=CHANNELS_LAST)), inplace=True)
+
+
+class CompactDiscriminator(Discriminator):
+    """Strided 3-D convolutions to one logit; no norm, so that clips stay independent, as R1 requires.
+
+    | layer, at base_channels 24 | out, at 16 frames of 32x32 |
+    |---|---|
+    | Conv3d k(3,4,4) s(1,2,2), LeakyReLU | 24, 16, 16, 16 |
+    | Conv3d k4 s2, LeakyReLU | 48, 8, 8, 8 |
+    | Conv3d k4 s2, LeakyReLU | 96, 4, 4, 4 |
+    | Conv3d k4 s2, LeakyReLU | 144, 2, 2, 2 |
+    | Linear | 1 |
+
+    1,258,297 parameters at the default size.
+
+    Args:
+        num_frames: T, a multiple of 8.
+        size: H = W in pixels, a multiple of 16.
+        channels: 3 for RGB.
+        base_channels: channels after the first layer.
+
+    Shapes: (B, channels, num_frames, size, size) in [-1, 1] -> one head, (B,).
+    Raises: ValueError if a size is not such a multiple.
+    """
+
+    def __init__(self, num_frames: int = 16, size: int = 32, channels: int = 3, base_channels: int = 24) -> None:
+        super().__init__()
+        last_grid = divided(num_frames, 8, "num_frames") * divided(size, 16, "size") ** 2
+        first, *widths = [base_channels, base_channels * 2, base_channels * 4, base_channels * 6]
+        layers: list[nn.Module] = [
+            nn.Conv3d(channels, first, (3, 4, 4), stride=(1, 2, 2), padding=1),
+            nn.LeakyReLU(0.2),
+        ]
+        for inputs, outputs in pairwise([first, *widths]):
+            layers += [nn.Conv3d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers)
+        self.to_logit = nn.Linear(widths[-1] * last_grid, 1)
+        self.to(memory_format=CHANNELS_LAST)
+
+    def forward(self, videos: Tensor, labels: Tensor | None = None) -> tuple[Tensor, ...]:
+        """See the class; labels are not used."""
+        features = self.layers(videos.contiguous(memory_format=CHANNELS_LAST))  # (B, 144, T/8, H/16, W/16)
+        return (self.to_logit(features.flatten(1)).squeeze(1),)  # (B,)
+
+
+def pad_time(features: Tensor) -> Tensor:
+    """One more copy of the first frame before and of the last frame behind: (B, C, T, H, W) -> (B, C, T + 2, H, W)."""
+    return torch.cat([features[:, :, :1], features, features[:, :, -1:]], dim=2)
+
+
+def divided(length: int, divisor: int, name: str) -> int:
+    """length / divisor, or an error that says which sizes can be made."""
+    if length < divisor or length % divisor:
+        raise ValueError(f"{name} is {length}; the compact networks make multiples of {divisor} only")
+    return length // divisor

@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from networks.compact import CompactDiscriminator, CompactGenerator, Doubling, pad_time
+
+
+def latents(generator: CompactGenerator, num_videos: int = 2) -> dict[str, torch.Tensor]:
+    return generator.sample_latents(num_videos, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("num_frames", "size"), [(16, 32), (8, 16), (24, 48)])
+def test_shapes_and_range(num_frames: int, size: int) -> None:
+    generator = CompactGenerator(num_frames, size, base_channels=4)
+    videos = generator(latents(generator))
+    assert videos.shape == (2, 3, num_frames, size, size) == (2, *generator.video_shape)
+    assert videos.abs().max() <= 1
+    (logits,) = CompactDiscriminator(num_frames, size, base_channels=4)(videos)
+    assert logits.shape == (2,)
+
+
+def test_the_tables_in_the_docstrings() -> None:
+    shapes = []
+    generator, discriminator = CompactGenerator(), CompactDiscriminator()
+    for block in [*generator.blocks, *discriminator.layers[::2]]:
+        block.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
+    with torch.no_grad():
+        discriminator(generator(latents(generator)))
+    assert shapes == [
+        (96, 4, 8, 8),
+        (48, 8, 16, 16),
+        (24, 16, 32, 32),
+        (24, 16, 16, 16),
+        (48, 8, 8, 8),
+        (96, 4, 4, 4),
+        (144, 2, 2, 2),
+    ]
+
+
+def test_parameter_counts() -> None:
+    counts = [sum(p.numel() for p in network.parameters()) for network in (CompactGenerator(), CompactDiscriminator())]
+    assert counts == [1_555_467, 1_258_297]
+
+
+def test_the_discriminator_keeps_clips_apart() -> None:
+    discriminator = CompactDiscriminator(8, 16, base_channels=4)
+    clips = torch.rand(3, 3, 8, 16, 16)
+    torch.testing.assert_close(discriminator(clips)[0][:1], discriminator(clips[:1])[0])
+
+
+def test_gradients_reach_every_parameter() -> None:
+    generator, discriminator = CompactGenerator(8, 16, base_channels=4), CompactDiscriminator(8, 16, base_channels=4)
+    discriminator(generator(latents(generator)))[0].sum().backward()
+    for network in (generator, discriminator):
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_what_does_not_move_in_time_stays_still_through_a_doubling() -> None:
+    block = Doubling(4, 3).eval()
+    still = torch.rand(1, 4, 1, 4, 4).expand(-1, -1, 5, -1, -1)
+    doubled = block(still)
+    # Zeros around the ends of time would make the first and last frames darker than those between.
+    torch.testing.assert_close(doubled[:, :, :2], doubled[:, :, 4:6])
+    torch.testing.assert_close(doubled[:, :, -2:], doubled[:, :, 4:6])
+
+
+def test_time_is_padded_with_copies() -> None:
+    padded = pad_time(torch.arange(3.0).view(1, 1, 3, 1, 1))
+    assert padded.flatten().tolist() == [0, 0, 1, 2, 2]
+
+
+@pytest.mark.parametrize("network", [CompactGenerator, CompactDiscriminator])
+def test_sizes_that_cannot_be_made(network: type) -> None:
+    with pytest.raises(ValueError, match=r"size is 50; .* multiples of"):
+        network(size=50)
+    with pytest.raises(ValueError, match="num_frames is 12"):
+        network(num_frames=12)
