@@ -44,6 +44,7 @@ class DistributionMetrics(EveryNSteps):
         batch_size: videos generated at a time, at least 1; what memory allows.
         split: "train" or "validation".
         seed: of the latents.
+        first_step: measure after the first step too: what the curve falls from.
 
     Attributes:
         metric_keys: what is measured, known from `setup` on.
@@ -62,6 +63,7 @@ class DistributionMetrics(EveryNSteps):
         batch_size: int = 16,
         split: Literal["train", "validation"] = "train",
         seed: int = 0,
+        first_step: bool = False,
     ) -> None:
         super().__init__(every_n_steps)
         if not metrics or len({*metrics}) < len(metrics) or not {*metrics} <= {"fid", "fvd"}:
@@ -76,6 +78,7 @@ class DistributionMetrics(EveryNSteps):
         self.batch_size = batch_size
         self.split = split
         self.seed = seed
+        self.first_step = first_step
         self.metric_keys: tuple[str, ...] = ()
         self._measurement: DistributionMeasurement
 
@@ -92,6 +95,10 @@ class DistributionMetrics(EveryNSteps):
         except (ValueError, FileNotFoundError) as error:
             raise MisconfigurationException(f"DistributionMetrics: {error}") from error
         self.metric_keys = tuple(self._measurement.keys.values())
+
+    @override
+    def is_due(self, trainer: Trainer) -> bool:
+        return super().is_due(trainer) or (self.first_step and trainer.global_step == 1)
 
     def act(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, write and log; a collective call."""

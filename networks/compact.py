@@ -54,7 +54,7 @@ class CompactGenerator(Generator):
         self.first_norm = nn.BatchNorm3d(widths[0])
         self.blocks = nn.Sequential(*(Doubling(inputs, outputs) for inputs, outputs in pairwise(widths)))
         self.to_pixels = nn.Conv3d(widths[-1], channels, kernel_size=3, padding=(0, 1, 1))
-        self.to(memory_format=CHANNELS_LAST)
+        lay_out_channels_last(self)
 
     def sample_latents(self, num_videos: int, rng: torch.Generator) -> Latents:
         """z ~ N(0, I), (num_videos, latent_dim)."""
@@ -117,12 +117,19 @@ class CompactDiscriminator(Discriminator):
             layers += [nn.Conv3d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         self.to_logit = nn.Linear(widths[-1] * last_grid, 1)
-        self.to(memory_format=CHANNELS_LAST)
+        lay_out_channels_last(self)
 
     def forward(self, videos: Tensor, labels: Tensor | None = None) -> tuple[Tensor, ...]:
         """See the class; labels are not used."""
         features = self.layers(videos.contiguous(memory_format=CHANNELS_LAST))  # (B, 144, T/8, H/16, W/16)
         return (self.to_logit(features.flatten(1)).squeeze(1),)  # (B,)
+
+
+def lay_out_channels_last(network: nn.Module) -> None:
+    """Store the weights of 3-D convolutions in the layout that their inputs have."""
+    for parameter in network.parameters():
+        if parameter.dim() == 5:
+            parameter.data = parameter.data.contiguous(memory_format=CHANNELS_LAST)
 
 
 def pad_time(features: Tensor) -> Tensor:

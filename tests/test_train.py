@@ -20,7 +20,8 @@ SMALL = [
     "--config", str(ROOT / "conf/demo.yaml"), "--trainer.accelerator", "cpu", "--trainer.precision", "32-true",
     "--data.num_frames", "8", "--data.size", "16", "--data.batch_size", "4", "--data.validation_fraction", "0",
     "--model.generator.base_channels", "4", "--model.discriminator.base_channels", "4",
-    "--metrics.num_videos", "4", "--metrics.every_n_steps", "2", "--samples.every_n_steps", "2",
+    "--metrics.num_videos", "4", "--metrics.every_n_steps", "2", "--metrics.first_step", "false",
+    "--samples.every_n_steps", "2",
     "--samples.num_videos", "4", "--trainer.log_every_n_steps", "1",
 ]  # fmt: skip
 

@@ -66,6 +66,11 @@ def test_measures_every_n_steps_and_at_the_end(tmp_path: Path) -> None:
     assert [card["step"] for card in cards(tmp_path, FVD)] == [2, 4, 5]
 
 
+def test_measures_after_the_first_step_when_asked(tmp_path: Path) -> None:
+    fit(tmp_path, measuring(first_step=True), max_steps=4)
+    assert [card["step"] for card in cards(tmp_path, FVD)] == [1, 2, 4]
+
+
 def test_a_card_tells_the_protocol(tmp_path: Path) -> None:
     fit(tmp_path, measuring(seed=7))
     content = cards(tmp_path, FVD)[0]
