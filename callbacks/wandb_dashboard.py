@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -97,6 +99,14 @@ class WandbDashboard(WandbLogger):
         if mode == "offline":  # one line, which a Python warning is not
             print(f"W&B: {reason}logging to files, upload with: wandb sync {Path(run.dir).parent}", file=sys.stderr)
         return run
+
+    @override
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """End the run when training ends: what is logged is on disk before the process goes on."""
+        super().finalize(status)
+        if self._experiment is not None:
+            self._experiment.finish(exit_code=0 if status == "success" else 1)
 
     def _init(self, folder: Path, mode: str) -> "Run | RunDisabled":
         import wandb
