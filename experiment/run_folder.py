@@ -16,7 +16,7 @@ def make_run_folder(runs_folder: Path, name: str, environment: Mapping[str, str]
     All processes of a run must agree.  Processes started by Lightning inherit the folder; those started by SLURM or
     torchrun derive it from the job's id, which also stays when a job is requeued; a single process takes the time.
 
-    Raises: FileExistsError never: a name that is taken gets -2, -3, ...;  OSError if the folder cannot be made.
+    A name that is taken gets -2, -3, ....  Raises: OSError if the folder cannot be made.
     """
     if FOLDER_OF_THIS_RUN in environment and "LOCAL_RANK" in environment:  # started by Lightning
         return Path(environment[FOLDER_OF_THIS_RUN])

@@ -43,7 +43,10 @@ class NonSaturatingR1(AdversarialObjective):
         labels: Tensor | None,
         draw: Draw,
     ) -> LossTerms:
-        """The discriminator's loss; `r1` is logged on the steps that compute it, without weight and interval."""
+        """The discriminator's loss; `r1`, without weight and interval, is named on the steps that compute it.
+
+        On the steps between, Lightning's loggers repeat the last one.
+        """
         named: dict[str, Tensor] = {}
         penalised = self.r1_weight > 0 and draw.step % self.r1_interval == 0
         if penalised:
