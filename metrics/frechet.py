@@ -14,9 +14,10 @@ def frechet_distance(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, covar
 
     With A = R R^T and B = S S^T the last trace is the sum of the singular values of R^T S.  That needs no root of a
     product that is not symmetric, so there is no imaginary part to throw away, and it stays exact where a covariance
-    has fewer samples than dimensions: eigenvalues up to dimension * epsilon * the largest are rounding noise of either
-    sign, are taken as zero, and their directions are dropped from R and S.  A distance that rounding makes negative
-    (equal inputs) is returned as 0.
+    has fewer samples than dimensions or hardly any spread (a generator that makes one video only).  What rounding
+    leaves in place of 0, of either sign, is within 1e-12 of the largest eigenvalue, or of |mean|^2 from the difference
+    of sums that made the covariance; such eigenvalues are taken as zero and their directions dropped from R and S.  A
+    distance that rounding makes negative (equal inputs) is returned as 0.
 
     Args:
         mean_a, mean_b: (D,).
@@ -28,7 +29,7 @@ def frechet_distance(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, covar
     mean_b, covariance_b = _checked(mean_b, covariance_b)
     if mean_a.shape != mean_b.shape:
         raise ValueError(f"Both Gaussians need the same dimension; got {len(mean_a)} and {len(mean_b)}.")
-    product = _factor(covariance_a).T @ _factor(covariance_b)
+    product = _factor(mean_a, covariance_a).T @ _factor(mean_b, covariance_b)
     trace_of_root = float(scipy.linalg.svd(product.numpy(), compute_uv=False, lapack_driver="gesvd").sum())
     squared_shift = (mean_a - mean_b).square().sum()
     distance = squared_shift + covariance_a.trace() + covariance_b.trace() - 2 * trace_of_root
@@ -49,14 +50,14 @@ def _checked(mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (covariance + covariance.T) / 2
 
 
-def _factor(covariance: Tensor) -> Tensor:
+def _factor(mean: Tensor, covariance: Tensor) -> Tensor:
     """R (D, rank) with R R^T = covariance."""
     # Not torch.linalg.eigh: LAPACK's divide and conquer gives up on some covariances of few or equal samples.
     eigenvalues, eigenvectors = map(torch.from_numpy, scipy.linalg.eigh(covariance.numpy(), driver="evr"))
-    largest = eigenvalues.abs().amax()
+    largest = max(eigenvalues.abs().amax().item(), mean.square().sum().item())
     if eigenvalues.amin() < -1e-6 * largest:
         raise ValueError(
             f"Not a covariance: its smallest eigenvalue is {eigenvalues.amin():.3g}, and must be at least 0."
         )
-    above_noise = eigenvalues > len(eigenvalues) * torch.finfo(torch.float64).eps * largest
-    return eigenvectors[:, above_noise] * eigenvalues[above_noise].sqrt()
+    kept = eigenvalues > 1e-12 * largest
+    return eigenvectors[:, kept] * eigenvalues[kept].sqrt()

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from metrics.feature_statistics import FeatureStatistics
 from metrics.frechet import frechet_distance
 from tests.metrics.conftest import Golden
 
@@ -67,6 +68,19 @@ def test_is_symmetric() -> None:
 def test_of_single_points_is_their_squared_distance() -> None:
     nothing = torch.zeros(3, 3)
     assert frechet_distance(torch.zeros(3), nothing, torch.tensor([1.0, 2.0, 2.0]), nothing) == 9.0
+
+
+def test_of_features_that_are_all_alike() -> None:
+    """A generator that makes one video: the difference of its sums is rounding noise of either sign, of |mean|^2."""
+    point = 12 * torch.randn(8, dtype=torch.float64)  # |mean|^2 is about 1000
+    statistics = FeatureStatistics(8)
+    statistics.update(point.expand(256, 8))
+    collapsed = statistics.compute()
+    assert torch.linalg.eigvalsh(collapsed.covariance).amin() < 0  # what this test is about
+    mean, covariance = random_gaussian(6, dimension=8)
+    expected = (point - mean).square().sum() + covariance.trace()
+    distance = frechet_distance(collapsed.mean, collapsed.covariance, mean, covariance)
+    assert distance == pytest.approx(expected.item(), rel=1e-9)
 
 
 def test_unusable_moments_are_refused() -> None:
