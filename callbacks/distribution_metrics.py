@@ -119,7 +119,7 @@ class DistributionMetrics(EveryNSteps):
         if cards is not None:
             append_cards(cards, Path(trainer.default_root_dir) / "metrics")
         text = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
-        trainer.print(f"step {trainer.global_step}: {text} (measured in {time.perf_counter() - start:.1f} s)")
+        pl_module.print(f"step {trainer.global_step}: {text} (measured in {time.perf_counter() - start:.1f} s)")
 
 
 def append_cards(cards: list[MetricCard], folder: Path) -> None:

@@ -45,6 +45,11 @@ class ProgressBar(LightningProgressBar):
         self._enabled = True
         self._bar: tqdm | None = None
 
+    @property
+    def is_enabled(self) -> bool:
+        """Whether progress is shown; `LightningModule.print` asks."""
+        return self._enabled
+
     def disable(self) -> None:
         """Show nothing from here on; Lightning calls it on all ranks but 0."""
         self._enabled = False

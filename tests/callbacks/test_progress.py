@@ -94,6 +94,17 @@ def test_other_ranks_and_a_disabled_bar_say_nothing(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err == "a line\n"
 
 
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_what_others_print_goes_around_the_bar(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, on_terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: on_terminal)
+    fit(tmp_path, ProgressBar(1e-9), DoAt(2, lambda _, module: module.print("step 2: fid 3")))
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "step 2: fid 3" in printed.err.replace("\r", "\n").splitlines()
+
+
 def test_refuses_a_time_that_is_not_above_0() -> None:
     with pytest.raises(ValueError, match=r"ProgressBar.refresh_seconds is 0; it must be above 0, or null"):
         ProgressBar(0)
