@@ -28,7 +28,8 @@ class Curves(EveryNSteps):
 
     Losses and logits are taken from the logged metrics every `trainer.log_every_n_steps` steps and travel with the
     checkpoints; FID and FVD are read from the run folder's metrics/*.jsonl, so this callback belongs after the one that
-    writes them.  A curve of more than 2000 points loses every other one.
+    writes them; a resumed run, which has a folder of its own, draws none that were measured before it.  A curve of more
+    than 2000 points loses every other one.
 
     Args:
         every_n_steps: training steps between two drawings, at least 1; None switches it off.
