@@ -31,7 +31,7 @@ def summarise(experiment: Experiment) -> str:
     lines = [f"trained {experiment.trainer.global_step} steps; results in {shown(folder)}"]
     for text, pattern in (
         ("sample videos", "samples/*.mp4"),
-        ("metrics", "metrics/*.jsonl"),
+        ("metrics", "metrics"),
         ("curves", "curves.png"),
         ("checkpoints", "checkpoints/last.ckpt"),
         ("W&B run", "wandb/*run-*"),

@@ -67,6 +67,7 @@ def test_a_run_leaves_everything_in_its_folder_and_on_the_dashboard(tmp_path: Pa
     assert finished.returncode == 0, finished.stderr
     assert "training CompactGenerator" in finished.stdout
     assert f"results in {run}" in finished.stdout
+    assert f"metrics        {run}/metrics\n" in finished.stdout
     for name in ("samples/real.mp4", "samples/step-00000004.mp4", "samples/step-00000005.mp4", "curves.png"):
         assert (run / name).stat().st_size > 500, name
     assert (run / "checkpoints" / "last.ckpt").resolve().name == "step-00000005.ckpt"
