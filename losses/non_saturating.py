@@ -1,4 +1,4 @@
-"""The non-saturating GAN with the R1 penalty on real clips."""
+"""The non-saturating GAN with zero-centred gradient penalties on real and on generated clips."""
 
 import torch
 import torch.nn.functional as F
@@ -8,32 +8,36 @@ from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Logit
 from losses.gradient_penalties import logits_with_gradient
 
 
-class NonSaturatingR1(AdversarialObjective):
-    """Non-saturating GAN (Goodfellow et al. 2014, arXiv:1406.2661, section 3) with R1 (Mescheder et al. 2018,
-    arXiv:1801.04406, Eq. 9).
+class NonSaturating(AdversarialObjective):
+    """Non-saturating GAN (Goodfellow et al. 2014, arXiv:1406.2661, section 3) with R1 and R2 (Mescheder et al. 2018,
+    arXiv:1801.04406, Eq. 9 and 10).
 
-    D minimises  mean softplus(-D(real)) + mean softplus(D(fake)) + weight / 2 * mean ||grad_x D(real)||_2^2.
+    D minimises  mean softplus(-D(real)) + mean softplus(D(fake))
+               + r1_weight / 2 * mean ||grad_x D(real)||_2^2 + r2_weight / 2 * mean ||grad_x D(fake)||_2^2.
     G minimises  mean softplus(-D(fake)).
 
-    With r1_interval k > 1 the penalty is lazy (Karras et al. 2020, arXiv:1912.04958, section 3.1 and appendix B): it is
-    computed on every k-th step and multiplied by k.  The paper then scales Adam's learning rate by c = k / (k + 1)
-    and its betas to beta^c; that is the configuration's to do, since the optimizer is.
+    With penalty_interval k > 1 the penalties are lazy (Karras et al. 2020, arXiv:1912.04958, section 3.1 and appendix
+    B): they are computed on every k-th step and multiplied by k.  The paper then scales Adam's learning rate by
+    c = k / (k + 1) and its betas to beta^c; that is the configuration's to do, since the optimizer is.
 
     Args:
-        r1_weight: gamma; 10 in Mescheder et al., scaled with resolution and batch in later work.  At least 0.
-        r1_interval: steps between two penalties, at least 1; 16 in Karras et al.
+        r1_weight: gamma of R1; 10 in Mescheder et al., scaled with resolution and batch in later work.  At least 0.
+        r2_weight: gamma of R2; 0 leaves it out, as most later work does.  At least 0.
+        penalty_interval: steps between two penalties, at least 1; 16 in Karras et al.
 
     Shapes: real, fake (B, C, T, H, W) float32 in [-1, 1]; every term is a scalar over this process's clips.
     Raises: ValueError if an argument is out of its range.
     """
 
-    def __init__(self, r1_weight: float = 10.0, r1_interval: int = 1) -> None:
-        if r1_weight < 0:
-            raise ValueError(f"r1_weight is {r1_weight}; it must be at least 0")
-        if r1_interval < 1:
-            raise ValueError(f"r1_interval is {r1_interval}; it must be at least 1")
+    def __init__(self, r1_weight: float = 10.0, r2_weight: float = 0.0, penalty_interval: int = 1) -> None:
+        for name, weight in (("r1_weight", r1_weight), ("r2_weight", r2_weight)):
+            if weight < 0:
+                raise ValueError(f"{name} is {weight}; it must be at least 0")
+        if penalty_interval < 1:
+            raise ValueError(f"penalty_interval is {penalty_interval}; it must be at least 1")
         self.r1_weight = r1_weight
-        self.r1_interval = r1_interval
+        self.r2_weight = r2_weight
+        self.penalty_interval = penalty_interval
 
     def discriminator_loss(
         self,
@@ -43,26 +47,31 @@ class NonSaturatingR1(AdversarialObjective):
         labels: Tensor | None,
         draw: Draw,
     ) -> LossTerms:
-        """The discriminator's loss; `r1`, without weight and interval, is named on the steps that compute it.
+        """The discriminator's loss; `r1` and `r2`, without weight and interval, are named where they are computed.
 
-        On the steps between, Lightning's loggers repeat the last one.
+        On the steps between, Lightning's loggers repeat the last ones.
         """
-        named: dict[str, Tensor] = {}
-        penalised = self.r1_weight > 0 and draw.step % self.r1_interval == 0
-        if penalised:
-            logits_real, squared_norms = logits_with_gradient(discriminator, real, labels)
-            r1 = torch.stack([norms.mean() for norms in squared_norms]).sum() / 2
-            named["r1"] = r1.detach()
-        else:
-            logits_real = discriminator(real, labels)
-        logits_fake = discriminator(fake, labels)
-        total = mean_softplus(logits_real, sign=-1) + mean_softplus(logits_fake, sign=1)
-        named["adversarial"] = total.detach()
-        named["logits_real"] = mean_over_heads(logits_real)
-        named["logits_fake"] = mean_over_heads(logits_fake)
-        if penalised:
-            total = total + self.r1_weight * self.r1_interval * r1
-        return LossTerms(total, named)
+        penalised = draw.step % self.penalty_interval == 0
+        logits: dict[str, Logits] = {}
+        penalties: dict[str, Tensor] = {}
+        weighted = []
+        sides = (("real", real, "r1", self.r1_weight), ("fake", fake, "r2", self.r2_weight))
+        for side, clips, penalty, weight in sides:
+            if penalised and weight > 0:
+                logits[side], squared_norms = logits_with_gradient(discriminator, clips, labels)
+                value = torch.stack([norms.mean() for norms in squared_norms]).sum() / 2
+                penalties[penalty] = value.detach()
+                weighted.append(weight * self.penalty_interval * value)
+            else:
+                logits[side] = discriminator(clips, labels)
+        adversarial = mean_softplus(logits["real"], sign=-1) + mean_softplus(logits["fake"], sign=1)
+        named = {
+            **penalties,
+            "adversarial": adversarial.detach(),
+            "logits_real": mean_over_heads(logits["real"]),
+            "logits_fake": mean_over_heads(logits["fake"]),
+        }
+        return LossTerms(sum(weighted, adversarial), named)
 
     def generator_loss(
         self,

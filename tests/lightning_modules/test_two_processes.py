@@ -10,16 +10,16 @@ import torch
 
 from lightning_modules.video_gan import NonFiniteLossError
 from losses.base import AdversarialObjective, Draw, LossTerms
-from losses.non_saturating import NonSaturatingR1
+from losses.non_saturating import NonSaturating
 from losses.wgan_gp import WGANGP
 from tests.lightning_modules.test_video_gan import Recorder
 from tests.lightning_modules.tiny import tiny_trainer, tiny_video_gan
 
-OBJECTIVES: dict[str, AdversarialObjective] = {"wgan_gp": WGANGP(), "non_saturating": NonSaturatingR1(1.0, 2)}
+OBJECTIVES: dict[str, AdversarialObjective] = {"wgan_gp": WGANGP(), "non_saturating": NonSaturating(1.0, penalty_interval=2)}
 STEPS = 6
 
 
-class BreaksOnOneProcess(NonSaturatingR1):
+class BreaksOnOneProcess(NonSaturating):
     """The discriminator's loss is not a number on the second process's clips only."""
 
     def discriminator_loss(self, discriminator, real, fake, labels, draw: Draw) -> LossTerms:  # type: ignore[no-untyped-def]

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lightning_modules.video_gan import VideoGAN
 from losses.base import AdversarialObjective
-from losses.non_saturating import NonSaturatingR1
+from losses.non_saturating import NonSaturating
 from networks.base import Discriminator, Generator, Latents
 
 SHAPE = (3, 4, 8, 8)
@@ -81,7 +81,7 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
 def tiny_video_gan(objective: AdversarialObjective | None = None, **settings: Any) -> TinyVideoGAN:
     torch.manual_seed(0)
     settings = {"generator_optimizer": adam, "discriminator_optimizer": adam, **settings}
-    return TinyVideoGAN(TinyGenerator(), TinyDiscriminator(), objective or NonSaturatingR1(1.0), **settings)
+    return TinyVideoGAN(TinyGenerator(), TinyDiscriminator(), objective or NonSaturating(1.0), **settings)
 
 
 def tiny_trainer(folder: Any, **settings: Any) -> Trainer:
