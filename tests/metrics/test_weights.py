@@ -1,3 +1,5 @@
+import re
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -6,7 +8,15 @@ import pytest
 import torch
 
 from metrics.cache_folder import cache_folder
-from metrics.weights import WeightFile, file_sha256, find_weights, load_weights
+from metrics.efficientnet_lite import WEIGHT_FILE
+from metrics.weights import (
+    I3D_KINETICS400,
+    INCEPTION_2015_12_05,
+    WeightFile,
+    file_sha256,
+    find_weights,
+    load_weights,
+)
 
 
 @pytest.fixture
@@ -16,8 +26,9 @@ def published(tmp_path: Path) -> Path:
     return path
 
 
-def known(source: Path, sha256: str = "") -> WeightFile:
-    return WeightFile("net.pth", source.as_uri(), sha256)
+def known(source: Path) -> WeightFile:
+    """What is known of the file that lies at its source now."""
+    return WeightFile("net.pth", source.as_uri(), file_sha256(source) if source.is_file() else "0" * 64)
 
 
 def cached_files() -> list[str]:
@@ -33,7 +44,7 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
 
 
 def test_downloads_once(published: Path) -> None:
-    file = known(published, file_sha256(published)[:8])
+    file = known(published)
     path = find_weights(file)
     assert path == cache_folder("weights") / "net.pth"
     assert path.read_bytes() == published.read_bytes()
@@ -43,8 +54,20 @@ def test_downloads_once(published: Path) -> None:
 
 
 def test_a_given_path_comes_first(published: Path) -> None:
-    assert find_weights(known(published / "nowhere"), published) == published
+    assert find_weights(replace(known(published), url="file:///nowhere"), published) == published
     assert cached_files() == []
+
+
+def test_a_given_file_must_be_the_published_one(published: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.pth"
+    other.write_bytes(published.read_bytes() + b"x")
+    with pytest.raises(ValueError, match=r"other.pth has SHA-256 .*, and should have .* Give the published file\.$"):
+        find_weights(known(published), other)
+
+
+@pytest.mark.parametrize("file", [INCEPTION_2015_12_05, I3D_KINETICS400, WEIGHT_FILE])
+def test_every_published_file_is_known_by_its_whole_digest(file: WeightFile) -> None:
+    assert re.fullmatch("[0-9a-f]{64}", file.sha256)
 
 
 def test_a_given_path_must_exist(published: Path, tmp_path: Path) -> None:
@@ -64,30 +87,17 @@ def test_without_file_and_network_one_line_says_what_to_do(tmp_path: Path) -> No
 
 
 def test_a_download_with_another_digest_leaves_nothing(published: Path) -> None:
-    with pytest.raises(ValueError, match=r"SHA-256 .*, and should have 0123abcd\.\.\. The download is broken"):
-        find_weights(known(published, "0123abcd"))
+    with pytest.raises(ValueError, match=r"SHA-256 .*, and should have 0123abcd0123abcd\.\.\. The download is broken"):
+        find_weights(replace(known(published), sha256="0123abcd" * 8))
     assert cached_files() == []
 
 
 def test_a_file_damaged_in_the_cache_is_refused(published: Path) -> None:
-    file = known(published, file_sha256(published))
+    file = known(published)
     path = find_weights(file)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ValueError, match=r"Delete it, and file:.* is downloaded again"):
         find_weights(file)
-
-
-def test_an_unknown_digest_is_recorded_with_the_first_download(published: Path) -> None:
-    path = find_weights(known(published))
-    assert cached_files() == ["net.pth", "net.pth.sha256"]
-    path.write_bytes(b"something else")
-    with pytest.raises(ValueError, match="should have"):
-        find_weights(known(published))
-    path.unlink()
-    published.write_bytes(b"changed at its source")
-    with pytest.raises(ValueError, match="The download is broken, or the file at its source has changed"):
-        find_weights(known(published))
-    assert cached_files() == ["net.pth.sha256"]
 
 
 class BreaksOff(BaseHTTPRequestHandler):
@@ -104,7 +114,7 @@ class BreaksOff(BaseHTTPRequestHandler):
 def test_a_download_that_breaks_off_leaves_nothing() -> None:
     server = HTTPServer(("127.0.0.1", 0), BreaksOff)
     Thread(target=server.handle_request, daemon=True).start()
-    file = WeightFile("net.pth", f"http://127.0.0.1:{server.server_port}/net.pth")
+    file = WeightFile("net.pth", f"http://127.0.0.1:{server.server_port}/net.pth", "0" * 64)
     with pytest.raises(FileNotFoundError, match=r"broke off after 300 of 1000 bytes"):
         find_weights(file)
     server.server_close()
