@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ class StatisticsCache:
 
     The identity is all that decides the statistics: whatever the caller says of data and protocol (fingerprint, split,
     number and length of clips, stride, size, seed) and the feature network with the digest of its weights, see
-    `identity`.  Another identity is another file, so nothing is ever out of date.
+    `identity`.  Another identity is another file, so nothing is ever out of date.  A file that cannot be read or
+    written costs a warning and the computation, never a run.
 
     Args:
         folder: None for `cache_folder("statistics")`; made when needed.
@@ -60,7 +62,7 @@ class StatisticsCache:
         """
         path = self.path(identity)
         first = not _several_processes() or torch.distributed.get_rank() == 0
-        found = self.read(path) if first and path.is_file() else None
+        found = self.read(path) if first else None
         if _several_processes():
             message = [found]
             torch.distributed.broadcast_object_list(message, src=0)
@@ -72,29 +74,36 @@ class StatisticsCache:
         return found
 
     @staticmethod
-    def read(path: Path) -> Gaussians:
-        """The statistics in a file of the cache.
-
-        Raises: ValueError if it is no such file.
-        """
+    def read(path: Path) -> Gaussians | None:
+        """The statistics in a file of the cache; None if there is none, or, with a warning, if it is damaged."""
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
             return {name: Gaussian(**moments) for name, moments in content["gaussians"].items()}
-        except Exception as error:
-            raise ValueError(f"{path} holds no statistics; delete it, and they are computed again.") from error
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except Exception as error:  # whatever a reader of broken files raises
+            warnings.warn(f"{path} holds no statistics ({type(error).__name__}); computing them again", stacklevel=2)
+            return None
 
     @staticmethod
     def write(path: Path, identity: dict[str, Any], gaussians: Gaussians) -> None:
-        """Write the file whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+        """Write the file whole or not at all; if it cannot be written, a warning."""
+        content = {"identity": identity, "gaussians": {name: vars(each) for name, each in gaussians.items()}}
+        part: Path | None = None
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+            part = Path(name)
             with os.fdopen(descriptor, "wb") as file:
-                torch.save({"identity": identity, "gaussians": {k: vars(v) for k, v in gaussians.items()}}, file)
-            Path(name).chmod(0o644)  # mkstemp's files are private, a cache may be shared
-            Path(name).replace(path)
+                torch.save(content, file)
+            part.chmod(0o644)  # mkstemp's files are private, a cache may be shared
+            part.replace(path)
+        except (OSError, RuntimeError) as error:  # torch's writer says RuntimeError when a disk is full
+            reason = str(error).partition("\n")[0]
+            warnings.warn(f"statistics of real clips are not kept for the next run: {reason}", stacklevel=2)
         finally:
-            Path(name).unlink(missing_ok=True)
+            if part is not None:
+                part.unlink(missing_ok=True)
 
 
 def _several_processes() -> bool:

@@ -70,10 +70,38 @@ def test_a_computation_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"no file of torch", "its first 100 bytes", "another content"])
+def test_a_damaged_file_is_computed_and_written_again(tmp_path: Path, content: bytes | str) -> None:
     cache = StatisticsCache(tmp_path)
-    cache.get(identity(), Computes())
+    whole = cache.get(identity(), Computes())["fid"]
     path = cache.path(identity())
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match="holds no statistics; delete it, and they are computed again"):
-        cache.get(identity(), Computes())
+    if content == "another content":
+        torch.save({"gaussians": [1]}, path)
+    else:
+        path.write_bytes(path.read_bytes()[:100] if isinstance(content, str) else content)
+    with pytest.warns(UserWarning, match=f"{path.name} holds no statistics .*; computing them again"):
+        again = cache.get(identity(), Computes())["fid"]
+    assert torch.equal(again.covariance, whole.covariance)
+    never = Computes()
+    cache.get(identity(), never)
+    assert never.calls == 0
+
+
+def test_a_cache_that_cannot_be_written_costs_the_computation_only(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    compute = Computes()
+    with pytest.warns(UserWarning, match="statistics of real clips are not kept for the next run: .*/file"):
+        found = StatisticsCache(tmp_path / "file").get(identity(), compute)
+    assert found["fid"].num_samples == 20 and compute.calls == 1
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # as a disk with room for 1000 bytes
+    try:
+        with pytest.warns(UserWarning, match="statistics of real clips are not kept for the next run"):
+            StatisticsCache(tmp_path).get(identity(), Computes())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """Two processes (gloo) with unequal shares get the statistics of the whole."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,14 @@ def work(rank: int, folder: str) -> None:
     for _ in range(2):
         cached = cache.get({"data": "x"}, lambda: calls.append(rank) or fit_gaussians(network, [clips[rank::2]]))
     results["cached"] = vars(cached["fvd"])
-    torch.save({"results": results, "calls": len(calls)}, f"{folder}/{rank}.pt")
+    # The first one's cannot be written, and a file in the way of its folder cannot be read either.
+    Path(f"{folder}/no folder {rank}").touch()
+    broken = StatisticsCache(Path(f"{folder}/no folder {rank}"))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        computed = broken.get({"data": "x"}, lambda: fit_gaussians(network, [clips[rank::2]]))
+    results["without a cache"] = vars(computed["fvd"])
+    torch.save({"results": results, "calls": len(calls), "num_warnings": len(warned)}, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
@@ -39,7 +47,8 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     for rank in (0, 1):
         saved = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert saved["calls"] == 1
-        for name in (*SHARES, "cached"):
+        assert saved["num_warnings"] == (1 if rank == 0 else 0)
+        for name in (*SHARES, "cached", "without a cache"):
             result = saved["results"][name]
             assert result["num_samples"] == 11, name
             torch.testing.assert_close(result["mean"], whole.mean, rtol=1e-6, atol=0)
