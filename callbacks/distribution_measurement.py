@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -113,21 +114,23 @@ class DistributionMeasurement:
         return StatisticsCache().get(identity, lambda: fit_gaussians(network, self._read(batches, progress), device))
 
     def _protocol(self) -> dict[str, Any]:
-        """All that decides the real clips.
-
-        The pixels of a few of them stand for what a datamodule may choose besides: seed, stride, cropping, scaling.
-        """
-        pixels = hashlib.sha256()
-        for index in range(0, self.num_videos, max(1, self.num_videos // NUM_PROBED_CLIPS)):
-            pixels.update(self.clips[index]["clip"].contiguous().numpy().tobytes())
+        """All that decides the real clips."""
         return {
             "real_fingerprint": self.data.fingerprint(self.split),
             "split": self.split,
             "num_clips": self.num_videos,
             "video_shape": list(self.data.video_shape),
             "fps": self.data.fps,
-            "pixels": pixels.hexdigest(),
+            "pixels": self._real_clips_sha256,
         }
+
+    @cached_property
+    def _real_clips_sha256(self) -> str:
+        """The pixels of a few stand for what a datamodule may choose besides: seed, stride, cropping, scaling."""
+        pixels = hashlib.sha256()
+        for index in range(0, self.num_videos, max(1, self.num_videos // NUM_PROBED_CLIPS)):
+            pixels.update(self.clips[index]["clip"].contiguous().numpy().tobytes())
+        return pixels.hexdigest()
 
     def _card(self, metric: str, generated: dict[tuple[str, str], dict[str, Gaussian]], step: int | None) -> MetricCard:
         network = self.networks[metric]
@@ -147,6 +150,7 @@ class DistributionMeasurement:
             weights_sha256=network.weights_sha256,
             real_fingerprint=self.data.fingerprint(self.split),
             real_split=self.split,
+            real_clips_sha256=self._real_clips_sha256,
             seed=self.seed,
             step=step,
         )

@@ -42,7 +42,9 @@ class MetricCard:
         feature_network, weights_sha256: `FeatureNetwork.name`, `.weights_sha256`.
         real_fingerprint: of the real videos, what the data module's `fingerprint` says.
         real_split: "train" or "validation".
-        seed: of the generated videos' latents and of the choice of real clips.
+        real_clips_sha256: of the pixels of some of the real clips, which tell what the data module chose: its own seed,
+            stride, cropping.
+        seed: of the generated videos' latents.
         covariance_divisor: "N - 1", or "N" as in StyleGAN-V.
         step: training step of the measured generator; None outside training.
     """
@@ -59,6 +61,7 @@ class MetricCard:
     weights_sha256: str
     real_fingerprint: str
     real_split: str
+    real_clips_sha256: str
     seed: int
     frame_stride: int = 1
     covariance_divisor: str = "N - 1"

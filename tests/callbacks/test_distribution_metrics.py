@@ -81,6 +81,21 @@ def test_a_card_tells_the_protocol(tmp_path: Path) -> None:
     assert cards(tmp_path, FID)[0]["num_fake"] == 36
 
 
+class SameVideos(TinyData):
+    """Data whose seed chooses other clips of the same videos."""
+
+    def fingerprint(self, split: str) -> str:
+        return "0" * 64
+
+
+def test_other_clips_of_the_same_videos_make_other_cards(tmp_path: Path) -> None:
+    for name, seed in (("first", 0), ("again", 0), ("other", 1)):
+        fit(tmp_path / name, measuring(), data=SameVideos(seed=seed))
+    first, again, other = (MetricCard.from_dict(cards(tmp_path / name, FVD)[0]) for name in ("first", "again", "other"))
+    assert first.differences(again) == []
+    assert first.differences(other) == ["real_clips_sha256"]
+
+
 def test_one_network_makes_one_pass_for_both_metrics_and_real_clips_are_measured_once(tmp_path: Path) -> None:
     callback = measuring(2)
     fit(tmp_path, callback, max_steps=4)

@@ -19,6 +19,7 @@ CARD = MetricCard(
     weights_sha256="5793",
     real_fingerprint="ab12",
     real_split="validation",
+    real_clips_sha256="cd34",
     seed=7,
     step=1000,
 )
