@@ -18,7 +18,7 @@ from losses.base import AdversarialObjective, Draw, LossTerms
 from networks.base import Discriminator, Generator, Latents
 
 PLAYERS = ("discriminator", "generator")  # the order of the optimizers
-LATENTS, NOISE = 0, 1  # what a random number is for
+LATENTS, NOISE, EVALUATION = range(3)  # the last entry of every random seed: what its numbers are for
 
 Minimize = Callable[[LossTerms], None]
 
@@ -190,8 +190,11 @@ class VideoGAN(LightningModule):
         return self.generator.video_shape
 
     def sample_latents(self, indices: range, seed: int) -> Latents:
-        """Latents of the videos `indices` of an endless sequence: video i depends on (seed, i) alone."""
-        each = [self.generator.sample_latents(1, torch_generator(seed, index)) for index in indices]
+        """Latents of the videos `indices` of an endless sequence: video i depends on (seed, i) alone.
+
+        None of them is ever trained with.
+        """
+        each = [self.generator.sample_latents(1, torch_generator(seed, index, 0, EVALUATION)) for index in indices]
         return {name: torch.cat([latents[name] for latents in each]).to(self.device) for name in each[0]}
 
     @torch.no_grad()
@@ -250,7 +253,10 @@ class VideoGAN(LightningModule):
         return schedulers if isinstance(schedulers, list) else [schedulers]
 
 
-def torch_generator(*key: int) -> torch.Generator:
-    """Random numbers on the CPU that depend on the key alone, alike on every machine."""
-    seed = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed) >> 1)  # torch takes 63 bits
+def torch_generator(seed: int, position: int, player: int, purpose: int) -> torch.Generator:
+    """Random numbers on the CPU that depend on the arguments alone, alike on every machine.
+
+    All four are always given: NumPy fills a shorter key with zeros, and (seed, 7) would be (seed, 7, 0, 0).
+    """
+    state = np.random.SeedSequence((seed, position, player, purpose)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) >> 1)  # torch takes 63 bits

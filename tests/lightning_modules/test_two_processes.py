@@ -15,7 +15,10 @@ from losses.wgan_gp import WGANGP
 from tests.lightning_modules.test_video_gan import Recorder
 from tests.lightning_modules.tiny import tiny_trainer, tiny_video_gan
 
-OBJECTIVES: dict[str, AdversarialObjective] = {"wgan_gp": WGANGP(), "non_saturating": NonSaturating(1.0, penalty_interval=2)}
+OBJECTIVES: dict[str, AdversarialObjective] = {
+    "wgan_gp": WGANGP(),
+    "non_saturating": NonSaturating(1.0, penalty_interval=2),
+}
 STEPS = 6
 
 

@@ -14,9 +14,9 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from lightning_modules.generator_ema import ExponentialMovingAverage
-from lightning_modules.video_gan import NonFiniteLossError, torch_generator
+from lightning_modules.video_gan import LATENTS, PLAYERS, NonFiniteLossError, torch_generator
 from losses.base import LossTerms
-from losses.non_saturating import NonSaturatingR1
+from losses.non_saturating import NonSaturating
 from losses.wgan_gp import WGANGP
 from tests.lightning_modules.tiny import SHAPE, TinyVideoGAN, adam, tiny_trainer, tiny_video_gan
 
@@ -165,7 +165,7 @@ def test_bfloat16_keeps_the_weights_and_the_penalty_in_float32(tmp_path: Path) -
         assert coarse.callback_metrics[key] == pytest.approx(exact.callback_metrics[key].item(), abs=0.05)
 
 
-class BreaksAt(NonSaturatingR1):
+class BreaksAt(NonSaturating):
     """One of the losses stops being a number at a step."""
 
     def __init__(self, step: int, player: str) -> None:
@@ -207,8 +207,22 @@ def test_latents_and_videos_depend_on_seed_and_index_alone(tmp_path: Path) -> No
     torch.testing.assert_close(videos[2:3], module.generate(1, {"z": together[2:3]}))
 
 
+def test_latents_to_measure_with_are_never_trained_with(tmp_path: Path) -> None:
+    def sample(num_videos: int, rng: torch.Generator) -> dict[str, Tensor]:
+        return {"z": torch.randn(num_videos, 64, generator=rng)}  # so many that a batch begins with what one video gets
+
+    module = tiny_video_gan()
+    module.trainer = tiny_trainer(tmp_path)
+    module.generator.sample_latents = sample  # type: ignore[method-assign]
+    measured = module.sample_latents(range(20), seed=module.seed)["z"]
+    for player in PLAYERS:
+        for step in range(20):
+            trained = module.draw(sample, 4, step, player, LATENTS)["z"]
+            assert torch.cdist(measured, trained).amin() > 1
+
+
 def test_random_numbers_do_not_change_between_machines() -> None:
-    assert torch.randint(1000, (4,), generator=torch_generator(0, 1, 2)).tolist() == [430, 23, 87, 126]
+    assert torch.randint(1000, (4,), generator=torch_generator(0, 1, 2, 0)).tolist() == [430, 23, 87, 126]
 
 
 def test_mistakes_are_found_when_the_module_is_built(tmp_path: Path) -> None:
