@@ -165,8 +165,9 @@ class VideoGAN(LightningModule):
     # ---- randomness ----
 
     def generate_like(self, real: Tensor, labels: Tensor, step: int, player: str) -> Tensor:
-        """As many videos as there are real clips, from this step's latents for this player."""
-        return self.generator(self.draw(self.generator.sample_latents, len(real), step, player, LATENTS), labels)
+        """As many videos as there are real clips, from this step's latents for this player; float32 as those are."""
+        latents = self.draw(self.generator.sample_latents, len(real), step, player, LATENTS)
+        return self.generator(latents, labels).float()
 
     def draw(
         self,
