@@ -53,10 +53,12 @@ def test_the_critic_keeps_clips_apart() -> None:
 def test_gradients_reach_every_parameter() -> None:
     generator, critic = SpatiotemporalGenerator(16, 16, base_channels=4), SpatiotemporalCritic(16, 16, base_channels=4)
     critic(generator(generator.sample_latents(2, torch.Generator())))[0].sum().backward()
-    for network in (generator, critic):
+    # A batch norm takes away what a bias before it adds.
+    no_effect = {"project.bias", *(f"blocks.{number}.0.bias" for number in range(3))}
+    for network, without in ((generator, no_effect), (critic, set())):
         for name, parameter in network.named_parameters():
-            # The critic is linear behind its last norm, so only a bias before a norm may have no gradient.
-            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+            if name not in without:
+                assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
 def test_same_padding_is_tensorflows() -> None:
