@@ -24,7 +24,10 @@ Minimize = Callable[[LossTerms], None]
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss term or a gradient norm is not finite; raised on all processes before any weight is touched."""
+    """A player's loss term or gradient norm is not finite; raised on all processes before its weights are touched.
+
+    When it is the generator's, the discriminator has made its update of that step.
+    """
 
 
 class VideoGAN(LightningModule):
@@ -107,7 +110,7 @@ class VideoGAN(LightningModule):
 
     def update_discriminator(self, real: Tensor, labels: Tensor, step: int) -> None:
         """One step of the discriminator on real clips and as many generated ones."""
-        with self.optimizing("discriminator") as minimize:
+        with self.optimizing("discriminator", step) as minimize:
             with torch.no_grad():
                 fake = self.generate_like(real, labels, step, "discriminator")
             noise = self.draw(self.objective.sample_noise, len(real), step, "discriminator", NOISE)
@@ -117,7 +120,7 @@ class VideoGAN(LightningModule):
 
     def update_generator(self, real: Tensor, labels: Tensor, step: int) -> None:
         """One step of the generator, and of its moving average."""
-        with self.optimizing("generator") as minimize:
+        with self.optimizing("generator", step) as minimize:
             fake = self.generate_like(real, labels, step, "generator")
             noise = self.draw(self.objective.sample_noise, len(real), step, "generator", NOISE)
             minimize(self.objective.generator_loss(self.discriminator, real, fake, labels, Draw(step, noise)))
@@ -127,14 +130,14 @@ class VideoGAN(LightningModule):
             self.generator_ema.average_buffers(partial(self.trainer.strategy.reduce, reduce_op="mean"))
 
     @contextmanager
-    def optimizing(self, player: str) -> Iterator[Minimize]:
+    def optimizing(self, player: str, step: int) -> Iterator[Minimize]:
         """Give what minimises a loss for one player: the one place that toggles, zeroes, clips and steps."""
         optimizer = self.optimizer_for(player)
         with self.toggled_optimizer(optimizer):
             optimizer.zero_grad()
-            yield partial(self.minimize, player)
+            yield partial(self.minimize, player, step)
 
-    def minimize(self, player: str, terms: LossTerms) -> None:
+    def minimize(self, player: str, step: int, terms: LossTerms) -> None:
         """Backward pass, check, clip, step, log.
 
         Under DDP the gradients are means over processes after the backward pass, and so are the logged terms.
@@ -143,21 +146,21 @@ class VideoGAN(LightningModule):
         network: nn.Module = getattr(self, player)
         self.manual_backward(terms.total)
         gradient_norm = nn.utils.clip_grad_norm_(network.parameters(), self.gradient_clip_norm or torch.inf)
-        self.check_and_log(player, {"loss": terms.total.detach(), **terms.named, "gradient_norm": gradient_norm})
+        self.check_and_log(player, step, {"loss": terms.total.detach(), **terms.named, "gradient_norm": gradient_norm})
         if player == "discriminator":
             optimizer.step()
         else:  # not through Lightning's wrapper, which would count a second global_step for this batch
             self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=lambda: None)
 
-    def check_and_log(self, player: str, named: dict[str, Tensor]) -> None:
+    def check_and_log(self, player: str, step: int, named: dict[str, Tensor]) -> None:
         """Log the means over processes; raise on every process if one of them is not finite."""
         values = torch.stack([value.float() for value in named.values()])
         values = self.trainer.strategy.reduce(values, reduce_op="mean")
         bad = [name for name, finite in zip(named, values.isfinite().tolist(), strict=True) if not finite]
         if bad:
             raise NonFiniteLossError(
-                f"step {self.trainer.global_step}: {player} {', '.join(bad)} not finite; stopped before the weights "
-                f"changed. Lower the learning rate of the {player}, or clip with model.gradient_clip_norm"
+                f"step {step}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights changed. "
+                f"Lower the learning rate of the {player}, or clip with model.gradient_clip_norm"
             )
         self.log_dict({f"{player}/{name}": value for name, value in zip(named, values, strict=True)})
         self.log(f"learning_rate/{player}", self.optimizer_for(player).param_groups[0]["lr"])
