@@ -160,7 +160,7 @@ class VideoGAN(LightningModule):
         if bad:
             raise NonFiniteLossError(
                 f"step {step}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights changed. "
-                f"Lower the learning rate of the {player}, or clip with model.gradient_clip_norm"
+                f"Lower the learning rates, or clip with model.gradient_clip_norm"
             )
         self.log_dict({f"{player}/{name}": value for name, value in zip(named, values, strict=True)})
         self.log(f"learning_rate/{player}", self.optimizer_for(player).param_groups[0]["lr"])

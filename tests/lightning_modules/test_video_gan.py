@@ -191,7 +191,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_players_weights_change(tmp_p
     module = tiny_video_gan(BreaksAt(2, player))
     message = (
         f"step 2: {player} loss, culprit, gradient_norm not finite; stopped before the {player}'s weights changed. "
-        f"Lower the learning rate of the {player}, or clip with model.gradient_clip_norm"
+        f"Lower the learning rates, or clip with model.gradient_clip_norm"
     )
     with pytest.raises(NonFiniteLossError, match=f"^{re.escape(message)}$"):
         tiny_trainer(tmp_path, max_steps=5, callbacks=[recorder]).fit(module)
