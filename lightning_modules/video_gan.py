@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from losses.base import AdversarialObjective, Draw, LossTerms
 from networks.base import Discriminator, Generator, Latents
 
 PLAYERS = ("discriminator", "generator")  # the order of the optimizers
+PRECISIONS = ("32-true", "bf16-mixed")
 LATENTS, NOISE, EVALUATION = range(3)  # the last entry of every random seed: what its numbers are for
 
 Minimize = Callable[[LossTerms], None]
@@ -160,7 +162,7 @@ class VideoGAN(LightningModule):
         if bad:
             raise NonFiniteLossError(
                 f"step {step}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights changed. "
-                f"Lower the learning rates, or clip with model.gradient_clip_norm"
+                "Lower the learning rates, or clip with model.gradient_clip_norm"
             )
         self.log_dict({f"{player}/{name}": value for name, value in zip(named, values, strict=True)})
         self.log(f"learning_rate/{player}", self.optimizer_for(player).param_groups[0]["lr"])
@@ -216,12 +218,13 @@ class VideoGAN(LightningModule):
     def setup(self, stage: str) -> None:
         """Refuse what cannot work, before the first step.
 
-        Raises: MisconfigurationException for float16, whose loss scaling would hide losses that are not finite, and for
-            data whose clips are not of the generator's shape.
+        Raises: MisconfigurationException for a precision whose losses could not be trusted (float16 is scaled, which
+            would hide what is not finite; weights in bfloat16 lose small updates), for data whose clips are not of the
+            generator's shape, and for a discriminator that cannot judge such clips.
         """
-        if str(self.trainer.precision).startswith("16"):
+        if str(self.trainer.precision) not in PRECISIONS:
             raise MisconfigurationException(
-                f"trainer.precision is {self.trainer.precision}; use bf16-mixed or 32-true (float16 is not supported)"
+                f"trainer.precision is {self.trainer.precision}; it must be {' or '.join(PRECISIONS)}"
             )
         given = getattr(getattr(self.trainer, "datamodule", None), "video_shape", self.video_shape)
         if tuple(given) != self.video_shape:
@@ -229,6 +232,24 @@ class VideoGAN(LightningModule):
                 f"the data gives clips of (C, T, H, W) = {tuple(given)}, the generator makes {self.video_shape}; "
                 "set data.num_frames and data.size as the generator's num_frames and size"
             )
+        self.check_discriminator()
+
+    @torch.no_grad()
+    def check_discriminator(self) -> None:
+        """Show a copy of the discriminator one black clip.
+
+        Raises: MisconfigurationException if it is made for another shape.
+        """
+        clip = torch.zeros(1, *self.video_shape, device=self.device)
+        label = torch.zeros(1, dtype=torch.int64, device=self.device)
+        try:
+            deepcopy(self.discriminator).eval()(clip, label)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise MisconfigurationException(
+                f"{type(self.discriminator).__name__} cannot judge videos of (C, T, H, W) = {self.video_shape}, which "
+                f"the generator makes ({reason}); give both the same num_frames and size"
+            ) from error
 
     def configure_optimizers(self) -> Any:
         """One optimizer, and where given one schedule, for each player."""
