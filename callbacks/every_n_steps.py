@@ -12,8 +12,11 @@ class EveryNSteps(Callback, ABC):
     """Calls `act` after every `every_n_steps`-th training step and after the last one, never twice for a step.
 
     A step is one `trainer.global_step`.  The last step is acted on inside the training loop wherever it is known to be
-    the last (max_steps, max_time, another callback's stop), so that a checkpoint of it resumes as any other; else when
-    training ends.  A run that is interrupted does not act any more.  All processes act together.
+    the last (max_steps, or the stop of a callback before this one), so that a checkpoint of it resumes as any other;
+    else when training ends.  Lightning puts its Timer for max_time last; train.py puts it first.  A run that is
+    interrupted does not act any more.  All processes act together.
+
+    What `setup` refuses is refused before a run has a folder: train.py calls it once more, before `fit` does.
 
     Args:
         every_n_steps: at least 1; None never acts, which switches the callback off.

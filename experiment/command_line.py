@@ -13,6 +13,7 @@ import yaml
 from jsonargparse import ArgumentError, Namespace, set_parsing_settings
 from omegaconf import OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -85,7 +86,7 @@ class ExperimentCLI(LightningCLI):
         super().__init__(LightningModule, LightningDataModule, **settings)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """The order is the order in which they are called."""
+        """Called in this order, after a config's own callbacks; but Lightning moves the checkpoints to the end."""
         parser.add_lightning_class_args(SampleVideos, "samples")
         parser.add_lightning_class_args(DistributionMetrics, "metrics")
         parser.add_lightning_class_args(Curves, "curves")
@@ -110,7 +111,10 @@ class ExperimentCLI(LightningCLI):
             kwargs["logger"] = [*others, CSVLogger(given["default_root_dir"], name="", version="")]
         if given["strategy"] == "auto" and num_devices(given) * given["num_nodes"] > 1:
             kwargs["strategy"] = "ddp_find_unused_parameters_true"  # one player at a time has gradients
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        # max_time's timer first: the others look whether it stops training with this step.
+        trainer.callbacks.sort(key=lambda callback: not isinstance(callback, Timer))  # type: ignore[attr-defined]
+        return trainer
 
 
 def num_devices(trainer: Any) -> int:

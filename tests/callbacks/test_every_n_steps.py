@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Timer
 
 from callbacks.every_n_steps import EveryNSteps, step_name
 from callbacks.protocols import check_makes_videos, check_provides_clips
@@ -62,6 +63,17 @@ def test_acts_at_the_end_that_max_time_makes(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, recorder, max_steps=-1, max_time=timedelta(seconds=0.3))
     trainer.fit(TinyModule(), datamodule=TinyData())
     assert recorder.steps == [trainer.global_step]
+
+
+def test_acts_inside_the_training_loop_when_a_timer_before_it_stops(tmp_path: Path) -> None:
+    recorder = Recorder(10**6)
+    in_loop: list[int] = []
+    looking = DoAt(2, lambda *_: in_loop.extend(recorder.steps))
+    timer = Timer(timedelta(hours=1))
+    run_out = DoAt(2, lambda *_: setattr(timer, "_duration", 0.0))
+    trainer = make_trainer(tmp_path, run_out, timer, recorder, looking, max_steps=-1)
+    trainer.fit(TinyModule(), datamodule=TinyData())
+    assert in_loop == recorder.steps == [2]
 
 
 def test_a_resumed_run_does_not_act_on_the_step_it_starts_from(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from omegaconf import OmegaConf
+from pytorch_lightning.callbacks import Timer
 
 from experiment.command_line import RESOLVERS, UserError, build, forbid_code
 from train import main
@@ -164,6 +165,13 @@ def test_the_saved_config_repeats_the_run(tmp_path: Path, videos: Path) -> None:
     assert again.run_folder != first.run_folder
     # It logs into its own folder, not into the first run's.
     assert all(str(tmp_path / "again") in str(logger.save_dir) for logger in again.trainer.loggers)
+
+
+def test_the_timer_stops_before_other_callbacks_look(tmp_path: Path, videos: Path) -> None:
+    experiment = build(arguments(tmp_path, videos, "--trainer.max_time", "00:00:01:00"))
+    first, *_, last = experiment.trainer.callbacks
+    assert isinstance(first, Timer)
+    assert type(last).__name__ == "Checkpoints"
 
 
 def test_help_and_print_config_leave_nothing_behind(tmp_path: Path) -> None:
