@@ -106,9 +106,12 @@ class ExperimentCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add what depends on other settings: metrics.csv beside any logger, DDP as adversarial training needs it."""
         given = self.config_init["trainer"]
-        if given["logger"] is not False:
-            others = given["logger"] if isinstance(given["logger"], list) else [given["logger"]]
-            kwargs["logger"] = [*others, CSVLogger(given["default_root_dir"], name="", version="")]
+        if given["logger"] is True:
+            raise ValueError("trainer.logger is true; give a logger's class_path, or false for metrics.csv alone")
+        dashboards = given["logger"] or []
+        if not isinstance(dashboards, list):
+            dashboards = [dashboards]
+        kwargs["logger"] = [*dashboards, CSVLogger(given["default_root_dir"], name="", version="")]
         if given["strategy"] == "auto" and num_devices(given) * given["num_nodes"] > 1:
             kwargs["strategy"] = "ddp_find_unused_parameters_true"  # one player at a time has gradients
         trainer = super().instantiate_trainer(**kwargs)

@@ -74,6 +74,7 @@ MISTAKES = {
     "a size that the networks cannot make": (["--data.size", "50"], "size is 50; *"),
     "more frames than the videos have": (["--data.num_frames", "32"], "data: *32 frames: one/a.mp4 (20 frames)*"),
     "an option without its value": (["--runs_folder"], "*runs_folder*"),
+    "a logger without a name": (["--trainer.logger", "true"], "trainer.logger is true; give a logger's class_path*"),
 }
 
 
@@ -165,6 +166,12 @@ def test_the_saved_config_repeats_the_run(tmp_path: Path, videos: Path) -> None:
     assert again.run_folder != first.run_folder
     # It logs into its own folder, not into the first run's.
     assert all(str(tmp_path / "again") in str(logger.save_dir) for logger in again.trainer.loggers)
+
+
+@pytest.mark.parametrize("logger", ["false", "null", "[]"])
+def test_without_a_dashboard_there_is_still_metrics_csv(tmp_path: Path, videos: Path, logger: str) -> None:
+    experiment = build(arguments(tmp_path, videos, "--trainer.logger", logger))
+    assert [type(each).__name__ for each in experiment.trainer.loggers] == ["CSVLogger"]
 
 
 def test_the_timer_stops_before_other_callbacks_look(tmp_path: Path, videos: Path) -> None:
