@@ -4,7 +4,8 @@ import sys
 
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from experiment.command_line import UserError, build
+from experiment.command_line import build
+from experiment.one_line import UserError
 from experiment.summary import describe, summarise
 from lightning_modules.video_gan import NonFiniteLossError
 

@@ -29,8 +29,9 @@ class Checkpoints(EveryNSteps, Checkpoint):
         best_metric: a metric that this run measures, smaller is better: its key or how that begins, as in `fvd`.
             None keeps no best.
 
-    All processes take part in saving; rank 0 renames, links and deletes.
-    Raises: ValueError if a number is below 1; MisconfigurationException, when training starts, if `best_metric` is not
+    Callbacks that measure stand before this one, where Lightning puts every checkpoint callback.  All processes take
+    part in saving; rank 0 renames, links and deletes.
+    Raises: ValueError if a number is below 1; MisconfigurationException, before the first step, if `best_metric` is not
         exactly one of the metrics that are measured.
     """
 
@@ -61,8 +62,7 @@ class Checkpoints(EveryNSteps, Checkpoint):
         return self._found_best(trainer) or super().is_due(trainer)
 
     @override
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_start(trainer, pl_module)
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self.best_metric is not None and self.every_n_steps is not None:
             self._best_key = find_metric_key(self.best_metric, trainer)
 

@@ -3,7 +3,6 @@
 import argparse
 import logging
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from callbacks.checkpoints import Checkpoints
 from callbacks.curves import Curves
@@ -25,8 +23,9 @@ from callbacks.distribution_metrics import DistributionMetrics
 from callbacks.progress import ProgressBar
 from callbacks.sample_videos import SampleVideos
 from callbacks.throughput import Throughput
-from experiment.one_line import one_line
-from experiment.run_folder import make_run_folder
+from experiment.checks import check, is_first_process
+from experiment.one_line import UserError, one_line
+from experiment.run_folder import make_run_folder, remove_if_empty
 
 TRUSTED_PACKAGES = (
     "callbacks",
@@ -51,16 +50,15 @@ TRAINER_DEFAULTS = {
     "enable_model_summary": False,
 }
 
+SAVED_CONFIG_HEAD = b"# pytorch_lightning=="  # Lightning writes its version over what it dumps
+
 OPTIONS_HELP = """options that stand on the command line only, never in a config:
   --runs_folder FOLDER      where runs put their folders (default: runs)
-  --run_name NAME           the run's folder below it (default: the name of the first config)
+  --run_name NAME           the run's folder below it (default: the name of the first config, or of the
+                            run that saved it)
   --resume CHECKPOINT       go on from a checkpoint of the same config
   --allow_package PACKAGE   let the config name classes of this package; may be repeated
 """
-
-
-class UserError(Exception):
-    """Something that the user can put right; its text is one line that says how."""
 
 
 @dataclass
@@ -132,9 +130,9 @@ def num_devices(trainer: Any) -> int:
 
 
 def build(arguments: list[str]) -> Experiment:
-    """Parse, check and build; on the first process also prepare the data.
+    """Parse, build and check; the first process also prepares the data.
 
-    Raises: UserError, with the run's folder removed again.
+    Raises: UserError, before anything is logged and with the run's folder removed again.
     """
     quieten()
     options, rest = parse_own_options(arguments)
@@ -142,7 +140,7 @@ def build(arguments: list[str]) -> Experiment:
     run_folder = make_run_folder(options.runs_folder, options.run_name or config_name(rest))
     try:
         cli = parse_and_instantiate(rest, run_folder)
-        prepare_data(cli.datamodule)
+        check(cli.model, cli.datamodule, cli.trainer, run_folder, options.resume)
     except BaseException:
         remove_if_empty(run_folder)
         raise
@@ -170,11 +168,21 @@ def parse_own_options(arguments: list[str]) -> tuple[argparse.Namespace, list[st
 
 
 def config_name(arguments: list[str]) -> str:
-    """Name of the first config file, without its suffix."""
+    """Name of the first config file, without its suffix; of a config that a run has saved, the name of that run."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--config", action="append", default=[])
-    configs = parser.parse_known_args(arguments)[0].config
-    return Path(configs[0]).stem if configs else "unnamed"
+    parser.add_argument("--config", type=Path, action="append", default=[])
+    try:
+        configs = parser.parse_known_args(arguments)[0].config
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from error
+    if not configs:
+        return "unnamed"
+    return configs[0].absolute().parent.parent.name if is_saved_config(configs[0]) else configs[0].stem
+
+
+def is_saved_config(path: Path) -> bool:
+    """Whether a file is runs/<name>/<when>/config.yaml, as `build` has written it."""
+    return path.name == "config.yaml" and path.is_file() and path.read_bytes().startswith(SAVED_CONFIG_HEAD)
 
 
 def forbid_code(more_packages: list[str]) -> None:
@@ -217,33 +225,14 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path) -> ExperimentC
         raise UserError(one_line(str(error), parsers[0])) from error
 
 
-def prepare_data(datamodule: LightningDataModule) -> None:
-    """Find what is wrong with the data before training starts."""
-    if not is_first_process():
-        return  # the others come here at the same time; Lightning has them wait for the first in fit
-    try:
-        datamodule.prepare_data()
-        datamodule.setup("fit")
-    except (ValueError, OSError) as error:
-        raise UserError(f"data: {error}") from error
-
-
-def is_first_process() -> bool:
-    """Whether this process is rank 0, as far as the environment tells before the processes have met."""
-    return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Undo make_run_folder, if nothing was written."""
-    with suppress(OSError):  # the first that is not empty ends it
-        for empty in (folder, folder.parent, folder.parent.parent):
-            empty.rmdir()
-
-
 def quieten() -> None:
     """Leave the screen to what a person needs: no tips, no remarks on what this project does on purpose."""
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    logging.getLogger("lightning_fabric.utilities.seed").setLevel(logging.WARNING)
+    for talker in (
+        "pytorch_lightning.utilities.rank_zero",
+        "lightning_fabric.utilities.seed",
+        "lightning_fabric.utilities.distributed",
+    ):
+        logging.getLogger(talker).setLevel(logging.WARNING)
     for message in (
         ".*LeafSpec.*",  # PyTorch's own
         ".*litlogger.*",

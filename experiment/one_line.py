@@ -15,6 +15,10 @@ NOISE = re.compile(
 )
 
 
+class UserError(Exception):
+    """Something that the user can put right; its text is one line that says how."""
+
+
 def one_line(message: str, parser: ArgumentParser) -> str:
     """Condense a parser's message of many lines."""
     keys: list[str] = []

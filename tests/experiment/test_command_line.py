@@ -11,7 +11,8 @@ import yaml
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Timer
 
-from experiment.command_line import RESOLVERS, UserError, build, forbid_code
+from experiment.command_line import RESOLVERS, build, forbid_code
+from experiment.one_line import UserError
 from train import main
 from video_io.writing import write_video
 
@@ -74,7 +75,36 @@ MISTAKES = {
     "a size that the networks cannot make": (["--data.size", "50"], "size is 50; *"),
     "more frames than the videos have": (["--data.num_frames", "32"], "data: *32 frames: one/a.mp4 (20 frames)*"),
     "an option without its value": (["--runs_folder"], "*runs_folder*"),
+    "a config without its name": (["--config"], "*--config*expected one argument*"),
+    "a batch that cannot be divided": (
+        ["--trainer.devices", "3", "--data.batch_size", "16"],
+        "data: batch_size *: 16 cannot be divided by 3 processes; take 15",
+    ),
+    "clips that the generator does not make": (
+        ["--model.generator.num_frames", "8"],
+        "the data gives clips of (C, T, H, W) = (3, 16, 32, 32), the generator makes (3, 8, 32, 32); *",
+    ),
+    "a best metric that is not measured": (
+        ["--checkpoints.best_metric", "kid"],
+        "Checkpoints.best_metric is 'kid'; this run measures fid4096/*",
+    ),
+    "missing weights": (
+        [
+            "--metrics.fid_network",
+            "metrics.inception.InceptionV3Network",
+            "--metrics.fid_network.weights",
+            "nowhere.pth",
+        ],
+        "DistributionMetrics: No weight file nowhere.pth. Download *",
+    ),
+    "nothing to measure on": (
+        ["--metrics.split", "validation", "--data.validation_fraction", "0"],
+        "DistributionMetrics: the validation split is empty; *",
+    ),
     "a logger without a name": (["--trainer.logger", "true"], "trainer.logger is true; give a logger's class_path*"),
+    "not a checkpoint": (["--resume", DEMO], f"--resume {DEMO}: cannot be read as a checkpoint"),
+    "runs in a file": (["--runs_folder", DEMO], f"--runs_folder {DEMO}: no folder can be made there, *"),
+    "runs where nothing can be written": (["--runs_folder", "/dev/null/runs"], "--runs_folder /dev/null/runs: no *"),
 }
 
 
@@ -129,7 +159,7 @@ def test_no_resolver_is_left() -> None:
 
 def test_a_package_is_trusted_by_name_only(tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_losses.py").write_text(
-        "from losses.non_saturating import NonSaturatingR1\nclass Mine(NonSaturatingR1): ...\n"
+        "from losses.non_saturating import NonSaturating\nclass Mine(NonSaturating): ...\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     given = arguments(tmp_path, videos, "--model.objective", "my_losses.Mine")
@@ -164,8 +194,32 @@ def test_the_saved_config_repeats_the_run(tmp_path: Path, videos: Path) -> None:
     again = build(["--config", str(first.run_folder / "config.yaml"), "--runs_folder", str(tmp_path / "again")])
     assert again.trainer.max_steps == 5
     assert again.run_folder != first.run_folder
+    assert again.run_folder.parent == tmp_path / "again" / "demo"  # not "config", as the file is called
     # It logs into its own folder, not into the first run's.
     assert all(str(tmp_path / "again") in str(logger.save_dir) for logger in again.trainer.loggers)
+
+
+def test_a_file_called_config_is_only_a_saved_one_where_a_run_has_saved_it(tmp_path: Path, videos: Path) -> None:
+    own = tmp_path / "config.yaml"
+    own.write_text(Path(DEMO).read_text())
+    given = arguments(tmp_path, videos)
+    assert build(["--config", str(own), *given[2:]]).run_folder.parent.name == "config"
+
+
+def test_a_checkpoint_of_other_networks_or_of_no_run(
+    tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "other.ckpt"
+    weights = {"generator.weight": torch.zeros(3)}
+    for content, said in (
+        (weights, "is no checkpoint of a run"),
+        ({"state_dict": weights, "loops": {}, "optimizer_states": []}, "is of other networks: "),
+    ):
+        torch.save(content, path)
+        assert main(arguments(tmp_path, videos, "--resume", str(path))) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith(f"train.py: --resume {path}: {said}")
+        assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("logger", ["false", "null", "[]"])
