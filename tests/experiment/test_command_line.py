@@ -84,6 +84,14 @@ MISTAKES = {
         ["--model.generator.num_frames", "8"],
         "the data gives clips of (C, T, H, W) = (3, 16, 32, 32), the generator makes (3, 8, 32, 32); *",
     ),
+    "players of different sizes": (
+        ["--model.discriminator.size", "64"],
+        "CompactDiscriminator cannot judge videos of (C, T, H, W) = (3, 16, 32, 32), which the generator makes *",
+    ),
+    "a precision that is not meant": (
+        ["--trainer.precision", "bf16-true"],
+        "trainer.precision is bf16-true; it must be 32-true or bf16-mixed",
+    ),
     "a best metric that is not measured": (
         ["--checkpoints.best_metric", "kid"],
         "Checkpoints.best_metric is 'kid'; this run measures fid4096/*",
