@@ -90,14 +90,20 @@ class DistributionMeasurement:
         return [range(start, min(start + self.batch_size, self.num_videos)) for start in starts]
 
     def _generate(self, batches: list[range], device: torch.device, progress: tqdm) -> Iterator[Tensor]:
-        """Batches of generated videos, (N, C, T, H, W) uint8."""
+        """Batches of generated videos, (N, C, T, H, W) uint8.
+
+        A last batch that is short is made with some videos before it: in batches of another size a generator may round
+        differently.
+        """
         labels_of_all = getattr(self.clips, "labels", None)
         for indices in batches:
+            made = range(max(0, min(indices.start, self.num_videos - self.batch_size)), indices.stop)
             labels = None
             if labels_of_all is not None:
-                labels = torch.as_tensor(labels_of_all[indices.start : indices.stop], device=device)
-            latents = self.maker.sample_latents(indices, self.seed)
-            yield float_to_uint8(self.maker.generate(len(indices), latents=latents, labels=labels))
+                labels = torch.as_tensor(labels_of_all[made.start : made.stop], device=device)
+            latents = self.maker.sample_latents(made, self.seed)
+            videos = self.maker.generate(len(made), latents=latents, labels=labels)
+            yield float_to_uint8(videos[-len(indices) :])
             progress.update(len(indices))
 
     def _read(self, batches: list[range], progress: tqdm) -> Iterator[Tensor]:

@@ -25,7 +25,9 @@ class DistributionMetrics(EveryNSteps):
     Real clips are the datamodule's fixed evaluation clips.  Generated video i depends on (seed, i) alone, and both go
     through the same 8-bit quantisation.  The processes share the work in whole batches, rank r taking batches r, r + W,
     ..., and add up their sums in float64: the number of processes W does not change a result (1e-9 relative), nor does
-    `batch_size` beyond the float32 rounding of the networks.  FID and FVD with the same network share one pass.
+    `batch_size` as long as the generator makes the same pixels in batches of that size.  Where its float32 rounding
+    depends on it (the compact one's does on a CPU, one video at a time), a few pixels in a million move by one of 256
+    levels, and results by about 1e-5.  FID and FVD with the same network share one pass.
 
     The statistics of the real clips are computed at the first measurement and kept in a cache of files, where later
     runs on the same data find them.  Every result becomes a line, its card, of

@@ -25,8 +25,10 @@ class FeatureNetwork(ABC):
 
     Args:
         weights: path of the weight file, where the usual places are not right, see `metrics.weights`.
-        frames_per_pass: how many frames go through the network at a time, at least one clip; the numbers stay the same
-            to float32 rounding.  None: 16 on a CPU, where small batches stay in its cache, and 256 on a GPU.
+        frames_per_pass: how many frames go through the network at a time, at least one clip; another number changes the
+            features by float32 rounding.  A last pass that is short is filled up, so that a clip's features do not
+            depend on how many come with it.  None: 16 on a CPU, where small batches stay in its cache, and 256 on a
+            GPU.
     """
 
     name: str
@@ -78,13 +80,16 @@ class FeatureNetwork(ABC):
         network = self.load().to(clips.device)
         frames_per_pass = self.frames_per_pass or (16 if clips.device.type == "cpu" else 256)
         clips_per_pass = max(1, frames_per_pass // clips.shape[2])
+        num_clips, num_missing = len(clips), -len(clips) % clips_per_pass
+        clips = torch.cat([clips, clips[-1:].expand(num_missing, -1, -1, -1, -1)])  # whole passes
         with (
             torch.no_grad(),
             torch.autocast(clips.device.type, enabled=False),
             torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
         ):
             passes = [self.extract(network, part) for part in clips.split(clips_per_pass)]
-        return {name: torch.cat([rows[name] for rows in passes]) for name in self.num_features}
+        features = {name: torch.cat([rows[name] for rows in passes]) for name in self.num_features}
+        return {name: rows[: len(rows) * num_clips // len(clips)] for name, rows in features.items()}
 
     def _check(self, clips: Tensor) -> None:
         if clips.dtype != torch.uint8:

@@ -125,7 +125,7 @@ class ColourFeatures(FeatureNetwork):
     weights_sha256 = "0" * 64
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(frames_per_pass=1)  # a clip at a time: none is measured beside those that are asked for
         self.num_clips = 0
 
     def build(self) -> nn.Module:
