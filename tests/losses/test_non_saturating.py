@@ -24,9 +24,7 @@ def discriminator_of(network: nn.Module):
 
 def test_an_undecided_discriminator_loses_two_log_two() -> None:
     real, fake = torch.rand(2, 6, *SHAPE)
-    terms = NonSaturating(0).discriminator_loss(
-        discriminator_of(linear(torch.zeros(SHAPE))), real, fake, None, Draw()
-    )
+    terms = NonSaturating(0).discriminator_loss(discriminator_of(linear(torch.zeros(SHAPE))), real, fake, None, Draw())
     torch.testing.assert_close(terms.total, torch.tensor(2 * math.log(2)))
     assert "r1" not in terms.named
 
