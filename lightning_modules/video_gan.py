@@ -155,13 +155,16 @@ class VideoGAN(LightningModule):
             self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=lambda: None)
 
     def check_and_log(self, player: str, step: int, named: dict[str, Tensor]) -> None:
-        """Log the means over processes; raise on every process if one of them is not finite."""
+        """Log the means over processes; raise on every process if one of them is not finite.
+
+        The message counts steps as loggers and the progress bar do, from 1.
+        """
         values = torch.stack([value.float() for value in named.values()])
         values = self.trainer.strategy.reduce(values, reduce_op="mean")
         bad = [name for name, finite in zip(named, values.isfinite().tolist(), strict=True) if not finite]
         if bad:
             raise NonFiniteLossError(
-                f"step {step}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights changed. "
+                f"step {step + 1}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights changed. "
                 "Lower the learning rates, or clip with model.gradient_clip_norm"
             )
         self.log_dict({f"{player}/{name}": value for name, value in zip(named, values, strict=True)})

@@ -55,9 +55,10 @@ def _factor(mean: Tensor, covariance: Tensor) -> Tensor:
     # Not torch.linalg.eigh: LAPACK's divide and conquer gives up on some covariances of few or equal samples.
     eigenvalues, eigenvectors = map(torch.from_numpy, scipy.linalg.eigh(covariance.numpy(), driver="evr"))
     largest = max(eigenvalues.abs().amax().item(), mean.square().sum().item())
-    if eigenvalues.amin() < -1e-6 * largest:
+    noise = 1e-12 * largest
+    if eigenvalues.amin() < -max(noise, 1e-6 * eigenvalues.amax().item()):
         raise ValueError(
             f"Not a covariance: its smallest eigenvalue is {eigenvalues.amin():.3g}, and must be at least 0."
         )
-    kept = eigenvalues > 1e-12 * largest
+    kept = eigenvalues > noise
     return eigenvectors[:, kept] * eigenvalues[kept].sqrt()

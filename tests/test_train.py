@@ -131,7 +131,7 @@ def test_two_processes_write_one_run(tmp_path: Path, videos: Path) -> None:
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_line(tmp_path: Path, videos: Path) -> None:
     finished, (run,) = train(tmp_path, videos, "--model.discriminator_optimizer.lr", "1e30", "--trainer.max_steps", "9")
     assert finished.returncode == 1
-    assert "train.py: step 0: generator loss" in finished.stderr
+    assert "train.py: step 1: generator loss" in finished.stderr
     assert "not finite; stopped before the generator's weights changed" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert (run / "config.yaml").exists()

@@ -68,7 +68,7 @@ def test_all_processes_stop_when_one_has_a_loss_that_is_not_finite(tmp_path: Pat
     assert finished.returncode == 0, finished.stderr[-3000:]
     messages = [(tmp_path / f"stopped-{rank}").read_text() for rank in (0, 1)]
     assert messages[0] == messages[1]
-    assert messages[0].startswith("step 2: discriminator loss, gradient_norm not finite")
+    assert messages[0].startswith("step 3: discriminator loss, gradient_norm not finite")
 
 
 def main(folder: Path, name: str) -> None:

@@ -190,7 +190,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_players_weights_change(tmp_p
     recorder = Recorder()
     module = tiny_video_gan(BreaksAt(2, player))
     message = (
-        f"step 2: {player} loss, culprit, gradient_norm not finite; stopped before the {player}'s weights changed. "
+        f"step 3: {player} loss, culprit, gradient_norm not finite; stopped before the {player}'s weights changed. "
         "Lower the learning rates, or clip with model.gradient_clip_norm"
     )
     with pytest.raises(NonFiniteLossError, match=f"^{re.escape(message)}$"):
