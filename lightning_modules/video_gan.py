@@ -164,8 +164,8 @@ class VideoGAN(LightningModule):
         bad = [name for name, finite in zip(named, values.isfinite().tolist(), strict=True) if not finite]
         if bad:
             raise NonFiniteLossError(
-                f"step {step + 1}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights changed. "
-                "Lower the learning rates, or clip with model.gradient_clip_norm"
+                f"step {step + 1}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights "
+                "changed. Lower the learning rates, or clip with model.gradient_clip_norm"
             )
         self.log_dict({f"{player}/{name}": value for name, value in zip(named, values, strict=True)})
         self.log(f"learning_rate/{player}", self.optimizer_for(player).param_groups[0]["lr"])
