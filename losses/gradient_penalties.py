@@ -5,22 +5,14 @@ over axes 1 to 3 is silently wrong here.)  Everything is computed in float32, wh
 derivatives in bfloat16 or float16 are too coarse to penalise.
 """
 
-from contextlib import AbstractContextManager
+import warnings
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from losses.base import DiscriminatorFunction, Logits
+from losses.base import DiscriminatorFunction, Logits, in_float32, score
 
-
-def in_float32(clips: Tensor) -> AbstractContextManager[object]:
-    """Switch autocast off for the device of `clips`."""
-    return torch.autocast(clips.device.type, enabled=False)
-
-
-def score(head: Tensor) -> Tensor:
-    """Mean logit of each clip, (B, ...) -> (B,), in float32."""
-    return head.float().flatten(1).mean(dim=1) if head.dim() > 1 else head.float()
+BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
 
 
 def squared_gradient_norms(logits: Logits, clips: Tensor) -> tuple[Tensor, ...]:
@@ -29,7 +21,7 @@ def squared_gradient_norms(logits: Logits, clips: Tensor) -> tuple[Tensor, ...]:
     Args:
         logits: what the discriminator returned for `clips`.
         clips: (B, C, T, H, W), float32, requiring gradients.  The discriminator must treat clips independently (no
-            batch norm, no minibatch statistics), or the gradients of different clips mix.
+            batch norm), or the gradients of different clips mix.
     """
     return tuple(
         torch.autograd.grad(score(head).sum(), clips, create_graph=True)[0].flatten(1).square().sum(dim=1)
@@ -43,5 +35,31 @@ def logits_with_gradient(
     """Logits of `clips` and, for each head, the squared norms of their gradients, (B,), in float32."""
     with in_float32(clips):
         clips = clips.detach().float().requires_grad_(True)
-        logits = discriminator(clips, labels)
+        logits = discriminator(clips, labels).logits
         return logits, squared_gradient_norms(logits, clips)
+
+
+def gradient_norm(squared_norms: Tensor) -> Tensor:
+    """||grad|| from its square; where that is 0 the root has no finite slope, and the floor makes its gradient 0."""
+    return squared_norms.clamp_min(1e-12).sqrt()
+
+
+def refuse_batch_norm(discriminator: nn.Module, penalty: str) -> None:
+    """A penalty of one norm a clip needs a discriminator that keeps clips apart.
+
+    Raises: ValueError if it has batch norm.
+    """
+    for name, module in discriminator.named_modules():
+        if isinstance(module, BATCH_NORMS):
+            raise ValueError(
+                f"{penalty} takes one gradient norm a clip, but discriminator.{name} is a batch norm, which mixes "
+                "clips; take a discriminator with layer norm or none (norm: layer, where it has that argument)"
+            )
+
+
+def warn_of_spectral_norm(discriminator: nn.Module, penalty: str) -> None:
+    """Both bound the discriminator's slope; one of them is enough."""
+    if any(".parametrizations." in f".{name}." for name, _ in discriminator.named_modules()):
+        warnings.warn(
+            f"the discriminator has spectral norm and {penalty}: both bound its slope, one is enough", stacklevel=2
+        )

@@ -1,90 +1,70 @@
 """Wasserstein GAN with gradient penalty."""
 
+from collections.abc import Mapping
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, LossTerms, mean_over_heads
-from losses.gradient_penalties import logits_with_gradient, score
+from losses.base import DiscriminatorFunction, Draw, Judged, Term
+from losses.gradient_penalties import gradient_norm, logits_with_gradient, refuse_batch_norm, warn_of_spectral_norm
+from losses.wasserstein import Wasserstein
 
 
-class WGANGP(AdversarialObjective):
-    """Wasserstein objective with gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3, Algorithm 1).
+class GradientPenalty(Term):
+    """mean (||grad_x D(x)||_2 - 1)^2 between real and fake clips (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3).
 
-    D minimises  mean D(fake) - mean D(real) + weight * mean((||grad_x D(x)||_2 - 1)^2),
-    x uniform on the segment between a real and a fake clip, one segment a clip.  G minimises  -mean D(fake).
-
-    A discriminator of several heads is a sum of critics: each head has its own penalty.  The critic must not mix clips
-    (no batch norm): the penalty is one norm a clip.  It is computed in float32.
+    x is uniform on the segment between a real and a fake clip, one segment a clip; one norm a clip over all its axes,
+    in float32.  A discriminator of several heads is a sum of critics: each head has its own penalty.
 
     Args:
-        gradient_penalty_weight: lambda; 10 in the paper.  At least 0.
+        weight: lambda; 10 in the paper.  At least 0.
+        interval: steps between two penalties; 1 in the paper.
+        heads: the heads to penalise, by number; None is all.
 
-    Shapes: real, fake (B, C, T, H, W) float32 in [-1, 1]; every term is a scalar over this process's clips.
-    Raises: ValueError if the weight is negative, or if real and fake differ in shape.
+    Shapes: real, fake (B, ...) -> a scalar over this process's clips.
+    Raises: ValueError if an argument is out of its range, or if the discriminator has batch norm.
     """
 
-    def __init__(self, gradient_penalty_weight: float = 10.0) -> None:
-        if gradient_penalty_weight < 0:
-            raise ValueError(f"gradient_penalty_weight is {gradient_penalty_weight}; it must be at least 0")
-        self.gradient_penalty_weight = gradient_penalty_weight
+    def __init__(self, weight: float = 10.0, interval: int = 1, heads: list[int] | None = None) -> None:
+        super().__init__(weight, interval)
+        self.heads = heads
 
     def sample_noise(self, num_clips: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Where on its segment each clip is penalised: `mix`, (B,), uniform in [0, 1)."""
         return {"mix": torch.rand(num_clips, generator=rng)}
 
-    def discriminator_loss(
-        self,
-        discriminator: DiscriminatorFunction,
-        real: Tensor,
-        fake: Tensor,
-        labels: Tensor | None,
-        draw: Draw,
-    ) -> LossTerms:
-        """The critic's loss; logs the estimate of the Wasserstein distance, mean D(real) - mean D(fake)."""
-        if real.shape != fake.shape:
-            raise ValueError(f"real clips are {tuple(real.shape)}, fake ones {tuple(fake.shape)}; they must be alike")
-        logits_real = discriminator(real, labels)
-        logits_fake = discriminator(fake, labels)
-        distance = sum_of_means(logits_real) - sum_of_means(logits_fake)
-        penalty = self.penalty(discriminator, real, fake, labels, draw)
-        return LossTerms(
-            self.gradient_penalty_weight * penalty - distance,
-            {
-                "wasserstein_distance": distance.detach(),
-                "gradient_penalty": penalty.detach(),
-                "logits_real": mean_over_heads(logits_real),
-                "logits_fake": mean_over_heads(logits_fake),
-            },
-        )
-
-    def penalty(
-        self,
-        discriminator: DiscriminatorFunction,
-        real: Tensor,
-        fake: Tensor,
-        labels: Tensor | None,
-        draw: Draw,
+    def discriminator_term(
+        self, discriminator: DiscriminatorFunction, real: Judged, fake: Judged, draw: Draw
     ) -> Tensor:
-        """Mean of (||grad_x D(x)||_2 - 1)^2 over clips, summed over heads, without its weight."""
-        mix = draw.noise["mix"].view(-1, 1, 1, 1, 1)  # (B,) -> (B, 1, 1, 1, 1): one point a clip
-        between = mix * real + (1 - mix) * fake
-        _, squared_norms = logits_with_gradient(discriminator, between, labels)
-        # The square root has no finite slope at 0; there the penalty's gradient is defined as 0 by the floor.
-        return torch.stack([((norm.clamp_min(1e-12).sqrt() - 1) ** 2).mean() for norm in squared_norms]).sum()
+        """See the class."""
+        mix = draw.noise["mix"].view(-1, *[1] * (real.clips.dim() - 1))  # (B,) -> (B, 1, ...): one point a clip
+        between = mix * real.clips.detach() + (1 - mix) * fake.clips.detach()
+        _, squared_norms = logits_with_gradient(discriminator, between, real.labels)
+        if self.heads is not None:
+            squared_norms = tuple(squared_norms[head] for head in self.heads)
+        return torch.stack([((gradient_norm(squared) - 1) ** 2).mean() for squared in squared_norms]).sum()
 
-    def generator_loss(
-        self,
-        discriminator: DiscriminatorFunction,
-        real: Tensor,
-        fake: Tensor,
-        labels: Tensor | None,
-        draw: Draw,
-    ) -> LossTerms:
-        """-mean D(fake), summed over heads."""
-        logits_fake = discriminator(fake, labels)
-        return LossTerms(-sum_of_means(logits_fake), {"logits_fake": mean_over_heads(logits_fake)})
+    def check(self, discriminator: nn.Module) -> None:
+        """Refuse batch norm, warn of spectral norm."""
+        refuse_batch_norm(discriminator, type(self).__name__)
+        warn_of_spectral_norm(discriminator, type(self).__name__)
 
 
-def sum_of_means(logits: tuple[Tensor, ...]) -> Tensor:
-    """Mean score over clips, summed over heads."""
-    return torch.stack([score(head).mean() for head in logits]).sum()
+class WGANGP(Wasserstein):
+    """Wasserstein objective with gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3, Algorithm 1).
+
+    D minimises  mean D(fake) - mean D(real) + weight * mean((||grad_x D(x)||_2 - 1)^2),
+    x uniform on the segment between a real and a fake clip, one segment a clip.  G minimises  -mean D(fake).
+
+    Args:
+        gradient_penalty_weight: lambda; 10 in the paper.  At least 0.
+        terms: further penalties and aids, by name.
+
+    Shapes: real, fake (B, C, T, H, W) float32 in [-1, 1]; every term is a scalar over this process's clips.
+    Raises: ValueError if the weight is negative, or if real and fake differ in shape.
+    """
+
+    def __init__(self, gradient_penalty_weight: float = 10.0, terms: Mapping[str, Term] | None = None) -> None:
+        if gradient_penalty_weight < 0:
+            raise ValueError(f"gradient_penalty_weight is {gradient_penalty_weight}; it must be at least 0")
+        super().__init__({"gradient_penalty": GradientPenalty(gradient_penalty_weight), **(terms or {})})

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Latents
+from networks.base import Discriminator, Generator, Judgement, Latents, View
 
 CHANNELS_LAST = torch.channels_last_3d  # the layout in which CPUs and GPUs convolve fastest
 
@@ -58,8 +58,9 @@ class CompactGenerator(Generator):
         self.to_pixels = nn.Conv3d(base_channels, channels, kernel_size=3, padding=(0, 1, 1))
         lay_out_channels_last(self)
 
-    def sample_latents(self, num_videos: int, rng: torch.Generator) -> Latents:
+    def sample_latents(self, num_videos: int, rng: torch.Generator, num_frames: int | None = None) -> Latents:
         """z ~ N(0, I), (num_videos, latent_dim)."""
+        self.checked_num_frames(num_frames)
         return {"z": torch.randn(num_videos, self.latent_dim, generator=rng)}
 
     def forward(self, latents: Latents, labels: Tensor | None = None) -> Tensor:
@@ -120,12 +121,13 @@ class CompactDiscriminator(Discriminator):
             layers += [nn.Conv3d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         self.to_logit = nn.Linear(widths[-1] * last_grid, 1)
+        self.num_features = (widths[-1] * last_grid,)
         lay_out_channels_last(self)
 
-    def forward(self, videos: Tensor, labels: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class; labels are not used."""
-        features = self.layers(videos.contiguous(memory_format=CHANNELS_LAST))  # (B, 144, T/8, H/16, W/16)
-        return (self.to_logit(features.flatten(1)).squeeze(1),)  # (B,)
+        features = self.layers(seen.contiguous(memory_format=CHANNELS_LAST)).flatten(1)  # (B, 144 * T/8 * H/16 * W/16)
+        return Judgement((self.to_logit(features).squeeze(1),), (features,))
 
 
 def lay_out_channels_last(network: nn.Module) -> None:

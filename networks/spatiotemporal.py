@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Latents
+from networks.base import Discriminator, Generator, Judgement, Latents, View
 
 NUM_DOUBLINGS = 4  # the first grid is 1/16 of the video along each axis
 
@@ -63,8 +63,9 @@ class SpatiotemporalGenerator(Generator):
         self.to_pixels = nn.ConvTranspose3d(widths[-1], channels, kernel_size=4, stride=2, padding=1)
         self.apply(init_weights)
 
-    def sample_latents(self, num_videos: int, rng: torch.Generator) -> Latents:
+    def sample_latents(self, num_videos: int, rng: torch.Generator, num_frames: int | None = None) -> Latents:
         """z ~ N(0, I), (num_videos, latent_dim)."""
+        self.checked_num_frames(num_frames)
         return {"z": torch.randn(num_videos, self.latent_dim, generator=rng)}
 
     def forward(self, latents: Latents, labels: Tensor | None = None) -> Tensor:
@@ -116,13 +117,14 @@ class SpatiotemporalCritic(Discriminator):
         self.pad = [padding for length in reversed(grid) for padding in same_padding(length)]
         self.to_map = nn.Conv3d(widths[-1], 1, kernel_size=4, stride=2)
         self.to_score = nn.Linear(math.prod(math.ceil(length / 2) for length in grid), 1)
+        self.num_features = (widths[-1] * math.prod(grid),)
         self.apply(init_weights)
 
-    def forward(self, videos: Tensor, labels: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class; labels are not used."""
-        features = self.blocks(videos)  # (B, 512, T/16, H/16, W/16)
+        features = self.blocks(seen)  # (B, 512, T/16, H/16, W/16)
         score_map = self.to_map(F.pad(features, self.pad))  # (B, 1, T/32, H/32, W/32), rounded up
-        return (self.to_score(score_map.flatten(1)).squeeze(1),)  # (B,)
+        return Judgement((self.to_score(score_map.flatten(1)).squeeze(1),), (features.flatten(1),))
 
 
 def first_grid(num_frames: int, size: int) -> tuple[int, int, int]:
