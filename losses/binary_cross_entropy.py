@@ -22,7 +22,7 @@ def bce_discriminator(real: Logits, fake: Logits, real_target: float) -> Tensor:
     return sum_of_means(of_real, real) + sum_of_means(F.softplus, fake)
 
 
-def checked_real_target(real_target: float) -> float:
+def check_real_target(real_target: float) -> float:
     """The target itself, if a discriminator can be taught with it: it must be in (0.5, 1]; 0.9 in the paper."""
     if not 0.5 < real_target <= 1:
         raise ValueError(f"real_target is {real_target}; it must be above 0.5 and at most 1")

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losses.base import AdversarialObjective, Draw, Logits, Term, sum_of_means
-from losses.binary_cross_entropy import bce_discriminator, checked_real_target
+from losses.binary_cross_entropy import bce_discriminator, check_real_target
 
 
 class Minimax(AdversarialObjective):
@@ -29,7 +29,7 @@ class Minimax(AdversarialObjective):
 
     def __init__(self, real_target: float = 1.0, terms: Mapping[str, Term] | None = None) -> None:
         super().__init__(terms)
-        self.real_target = checked_real_target(real_target)
+        self.real_target = check_real_target(real_target)
 
     def discriminator_adversarial(self, real: Logits, fake: Logits, draw: Draw) -> Tensor:
         """Binary cross-entropy, see `losses.binary_cross_entropy`."""
