@@ -16,7 +16,7 @@ from metrics.feature_network import FeatureNetwork, fit_gaussians
 from metrics.feature_statistics import Gaussian
 from metrics.protocols import fid_key, fvd_key
 from metrics.statistics_cache import StatisticsCache
-from video_io.pixels import float_to_uint8
+from video_io.pixels import float_to_uint8, uint8_to_float
 
 NUM_PROBED_CLIPS = 8
 
@@ -101,8 +101,11 @@ class DistributionMeasurement:
             labels = None
             if labels_of_all is not None:
                 labels = torch.as_tensor(labels_of_all[made.start : made.stop], device=device)
+            clips = None
+            if self.maker.conditions_on_clips:
+                clips = uint8_to_float(torch.stack([self.clips[index]["clip"] for index in made]))
             latents = self.maker.sample_latents(made, self.seed)
-            videos = self.maker.generate(len(made), latents=latents, labels=labels)
+            videos = self.maker.generate(len(made), latents=latents, labels=labels, clips=clips)
             yield float_to_uint8(videos[-len(indices) :])
             progress.update(len(indices))
 

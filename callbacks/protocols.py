@@ -10,15 +10,28 @@ from torch.utils.data import Dataset
 
 @runtime_checkable
 class MakesVideos(Protocol):
-    """A module that generates videos for callbacks; one method call of it is one pass on one process."""
+    """A module that generates videos for callbacks; one method call of it is one pass on one process.
+
+    Attributes:
+        conditions_on_clips: whether `generate` needs real clips.
+    """
+
+    conditions_on_clips: bool
 
     def sample_latents(self, indices: range, seed: int) -> dict[str, Tensor]:
         """Latents of the videos `indices`, on the module's device; video i's depend on (seed, i) alone."""
 
     def generate(
-        self, num_videos: int, latents: dict[str, Tensor] | None = None, labels: Tensor | None = None
+        self,
+        num_videos: int,
+        latents: dict[str, Tensor] | None = None,
+        labels: Tensor | None = None,
+        clips: Tensor | None = None,
     ) -> Tensor:
-        """Videos of the averaged generator, in eval mode, without gradients: (N, C, T, H, W) float32 in [-1, 1]."""
+        """Videos of the averaged generator, in eval mode, without gradients: (N, C, T, H, W) float32 in [-1, 1].
+
+        `clips`: real ones of the same shape and range, for a generator that makes videos from them.
+        """
 
 
 @runtime_checkable
@@ -49,7 +62,7 @@ def check_makes_videos(module: LightningModule, callback: object) -> MakesVideos
 
     Raises: MisconfigurationException naming the methods that are missing.
     """
-    _check(module, ("sample_latents", "generate"), callback, "add them to the LightningModule")
+    _check(module, ("sample_latents", "generate", "conditions_on_clips"), callback, "add them to the LightningModule")
     return cast(MakesVideos, module)
 
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 from callbacks.every_n_steps import EveryNSteps, step_name
 from callbacks.protocols import MakesVideos, ProvidesClips, check_makes_videos, check_provides_clips
 from video_io.grid import video_grid
-from video_io.pixels import float_to_uint8
+from video_io.pixels import float_to_uint8, uint8_to_float
 from video_io.writing import write_video
 
 LEAST_SIZE = 64  # pixels; smaller videos are enlarged
@@ -60,6 +60,7 @@ class SampleVideos(EveryNSteps):
         self._maker: MakesVideos
         self._data: ProvidesClips
         self._labels: Tensor
+        self._clips: Tensor
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -89,16 +90,20 @@ class SampleVideos(EveryNSteps):
     def _generate(self, indices: range, device: torch.device) -> Tensor:
         """The videos `indices`: (N, C, T, H, W) uint8 on the CPU."""
         labels = self._labels[indices.start : indices.stop].to(device)
+        clips = None
+        if self._maker.conditions_on_clips:
+            clips = uint8_to_float(self._clips[indices.start : indices.stop])
         latents = self._maker.sample_latents(indices, self.seed)
-        return float_to_uint8(self._maker.generate(len(indices), latents=latents, labels=labels)).cpu()
+        return float_to_uint8(self._maker.generate(len(indices), latents=latents, labels=labels, clips=clips)).cpu()
 
     def _show_real(self, trainer: Trainer) -> None:
-        """Write the real clips; their labels are the generated videos' too."""
+        """Write the real clips; their labels, and where asked for their pixels, are the generated videos' too."""
         dataset = self._data.evaluation_dataset(self.num_videos, "train")
         items = [dataset[index] for index in range(self.num_videos)]
         self._labels = torch.tensor([int(item["label"]) for item in items])
+        self._clips = torch.stack([item["clip"] for item in items])
         if not (samples_folder(trainer) / "real.mp4").exists():
-            self._write(trainer, torch.stack([item["clip"] for item in items]), "real", "samples/real")
+            self._write(trainer, self._clips, "real", "samples/real")
 
     def _write(self, trainer: Trainer, videos: Tensor, name: str, key: str) -> None:
         """Write `name`.mp4 and `name`.png and hand them to the loggers."""

@@ -1,28 +1,24 @@
 """Alternating updates of a generator and a discriminator: the training algorithm of a video GAN."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.core.optimizer import LightningOptimizer
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
+from lightning_modules.checks import check_arguments, check_data, check_discriminator, check_objective, check_precision
+from lightning_modules.fine_tuning import FineTuning
 from lightning_modules.generator_ema import ExponentialMovingAverage
-from losses.base import AdversarialObjective, Draw, LossTerms
+from lightning_modules.randomness import AUGMENTATION, EVALUATION, LATENTS, NOISE, VIEW, torch_generator
+from lightning_modules.update import Judge, Update, sliced, summed
+from losses.base import AdversarialObjective, Augmentation, LossTerms, WeightTerm
 from networks.base import Discriminator, Generator, Latents
 
 PLAYERS = ("discriminator", "generator")  # the order of the optimizers
-PRECISIONS = ("32-true", "bf16-mixed")
-LATENTS, NOISE, EVALUATION = range(3)  # the last entry of every random seed: what its numbers are for
-
-Minimize = Callable[[LossTerms], None]
 
 
 class NonFiniteLossError(RuntimeError):
@@ -35,9 +31,10 @@ class NonFiniteLossError(RuntimeError):
 class VideoGAN(LightningModule):
     """A generator and a discriminator that take turns (Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1).
 
-    One training step is one batch of real clips, one update of the discriminator and one `trainer.global_step`; every
-    `discriminator_steps`-th step also updates the generator.  So max_steps, checkpoints, loggers, learning-rate
-    schedules and the progress bar all count the same steps.
+    One training step is one batch of real clips and one `trainer.global_step`: one update of the discriminator, then
+    one of the generator.  With `discriminator_steps` or `generator_steps` above 1 the other player is updated on every
+    so-many-th step only.  So max_steps, checkpoints, loggers, learning-rate schedules and the progress bar all count
+    the same steps.
 
     Every random number of training is a function of (seed, step, position in the global batch): the number of
     processes does not change it, and with networks without batch norm two processes take the same step as one process
@@ -47,14 +44,22 @@ class VideoGAN(LightningModule):
         generator: makes videos.
         discriminator: judges them.
         objective: what both minimise.
-        generator_optimizer: made for the generator's parameters.
-        discriminator_optimizer: made for the discriminator's parameters.
+        generator_optimizer: made for the generator's parameters that learn.
+        discriminator_optimizer: made for the discriminator's parameters that learn.
         generator_scheduler: learning-rate schedule, stepped once a training step; None is constant.
         discriminator_scheduler: the same for the discriminator.
         discriminator_steps: discriminator updates for one of the generator, n_critic in WGAN; at least 1.
+        generator_steps: generator updates for one of the discriminator; at least 1, and one of the two must be 1.
+        gradient_accumulation: parts in which a batch is processed one after another to save memory; must divide each
+            process's share.  Losses that compare the clips of a batch (relativistic averages, minibatch features,
+            batch norm) then compare those of a part.
         ema_half_life_clips: half-life of the generator's moving average in real clips.
         ema_ramp_up: the half-life's largest share of the clips seen so far.
         gradient_clip_norm: largest Euclidean norm of each player's gradient; None does not clip.
+        augmentation: what happens to real and fake clips on their way to the discriminator.
+        weight_terms: losses of the players' own weights, by name.
+        fine_tuning: a run to start from, and which parameters learn.
+        truncation: psi of the videos for callbacks, above 0 and at most 1; see `networks.base.Generator.truncate`.
         seed: of latents and of the objective's noise.
 
     Shapes: a batch is {"clip": (B, C, T, H, W) float32 in [-1, 1], "label": (B,) int64}.
@@ -71,25 +76,39 @@ class VideoGAN(LightningModule):
         generator_scheduler: LRSchedulerCallable | None = None,
         discriminator_scheduler: LRSchedulerCallable | None = None,
         discriminator_steps: int = 1,
+        generator_steps: int = 1,
+        gradient_accumulation: int = 1,
         ema_half_life_clips: float = 10_000,
         ema_ramp_up: float = 0.05,
         gradient_clip_norm: float | None = None,
+        augmentation: Augmentation | None = None,
+        weight_terms: dict[str, WeightTerm] | None = None,
+        fine_tuning: FineTuning | None = None,
+        truncation: float = 1.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if discriminator_steps < 1:
-            raise ValueError(f"discriminator_steps is {discriminator_steps}; it must be at least 1")
-        if gradient_clip_norm is not None and gradient_clip_norm <= 0:
-            raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}; it must be above 0, or null for none")
+        check_arguments(discriminator_steps, generator_steps, gradient_accumulation, gradient_clip_norm, truncation)
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator
         self.generator_ema = ExponentialMovingAverage(generator, ema_half_life_clips, ema_ramp_up)
+        if fine_tuning is not None:
+            fine_tuning.load(self)
+            for player in PLAYERS:
+                fine_tuning.choose(player, getattr(self, player))
         self.objective = objective
         self.optimizer_of = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
         self.scheduler_of = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
-        self.discriminator_steps = discriminator_steps
+        # A player is updated on every so-many-th step: the other one's number of updates.
+        self.steps_between = {"discriminator": generator_steps, "generator": discriminator_steps}
+        self.gradient_accumulation = gradient_accumulation
         self.gradient_clip_norm = gradient_clip_norm
+        self.augmentation = augmentation
+        self.weight_terms = nn.ModuleDict(weight_terms or {})
+        for term in self.weight_terms.values():
+            term.attach({player: getattr(self, player) for player in PLAYERS})
+        self.truncation = truncation
         self.seed = seed
         self.videos_seen: Tensor
         self.register_buffer("videos_seen", torch.zeros((), dtype=torch.int64))  # real clips, over all processes
@@ -98,64 +117,69 @@ class VideoGAN(LightningModule):
     # ---- the algorithm ----
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """One discriminator update, and the generator's when it is due."""
-        real, labels = batch["clip"], batch["label"]
-        step = self.trainer.global_step  # the discriminator's optimizer moves it on
-        self.videos_seen += real.shape[0] * self.trainer.world_size
-        self.update_discriminator(real, labels, step)
-        if (step + 1) % self.discriminator_steps == 0:
-            self.update_generator(real, labels, step)
+        """One update of each player that is due, the discriminator first."""
+        step = self.trainer.global_step  # the first update moves it on
+        self.videos_seen += len(batch["clip"]) * self.trainer.world_size
+        due = [player for player in PLAYERS if (step + 1) % self.steps_between[player] == 0]
+        for player in due:
+            update = self.drawn_update(player, batch, step)
+            terms = self.take_step(update, counts=player == due[0])
+            if player == "discriminator":
+                self.after_discriminator_step(terms, update)
+            else:
+                self.after_generator_step(len(batch["clip"]))
         for scheduler in self.schedulers():
             scheduler.step()
         # Lightning hands "step" to the loggers as their step; without it they would count from 0 and lag by one.
         self.log_dict({"step": float(step + 1), "videos_seen": self.videos_seen.double()})
 
-    def update_discriminator(self, real: Tensor, labels: Tensor, step: int) -> None:
-        """One step of the discriminator on real clips and as many generated ones."""
-        with self.optimizing("discriminator", step) as minimize:
-            with torch.no_grad():
-                fake = self.generate_like(real, labels, step, "discriminator")
-            noise = self.draw(self.objective.sample_noise, len(real), step, "discriminator", NOISE)
-            minimize(
-                self.objective.discriminator_loss(self.discriminator, real, fake, labels, Draw(step, noise)),
-            )
+    def discriminator_loss(self, update: Update) -> LossTerms:
+        """The discriminator's loss on real clips and as many generated ones."""
+        with torch.no_grad():
+            fake, intermediates = update.fake_seen_by(self.discriminator, self.generator)
+            real = self.discriminator.look(update.clips, update.view)
+        draw = update.draw(intermediates)
+        return self.objective.discriminator_loss(self.judge(update), real, fake, update.labels, draw)
 
-    def update_generator(self, real: Tensor, labels: Tensor, step: int) -> None:
-        """One step of the generator, and of its moving average."""
-        with self.optimizing("generator", step) as minimize:
-            fake = self.generate_like(real, labels, step, "generator")
-            noise = self.draw(self.objective.sample_noise, len(real), step, "generator", NOISE)
-            minimize(self.objective.generator_loss(self.discriminator, real, fake, labels, Draw(step, noise)))
-        num_clips = len(real) * self.trainer.world_size * self.discriminator_steps
-        self.generator_ema.update(self.generator, num_clips, int(self.videos_seen))
-        if self.trainer.world_size > 1:
-            self.generator_ema.average_buffers(partial(self.trainer.strategy.reduce, reduce_op="mean"))
+    def generator_loss(self, update: Update) -> LossTerms:
+        """The generator's loss."""
+        fake, intermediates = update.fake_seen_by(self.discriminator, self.generator)
+        real = self.discriminator.look(update.clips, update.view)
+        draw = update.draw(intermediates)
+        return self.objective.generator_loss(self.judge(update), real, fake, update.labels, draw)
 
-    @contextmanager
-    def optimizing(self, player: str, step: int) -> Iterator[Minimize]:
-        """Give what minimises a loss for one player: the one place that toggles, zeroes, clips and steps."""
+    def take_step(self, update: Update, counts: bool) -> dict[str, Tensor]:
+        """Backward pass, check, clip, log, step: the one place that toggles, zeroes and steps.
+
+        Under DDP the gradients are means over processes after the backward pass, and so are the terms returned.  The
+        step that `counts` moves `trainer.global_step` on.
+        """
+        player, network = update.player, self.player(update.player)
+        loss = self.discriminator_loss if player == "discriminator" else self.generator_loss
         optimizer = self.optimizer_for(player)
         with self.toggled_optimizer(optimizer):
             optimizer.zero_grad()
-            yield partial(self.minimize, player, step)
+            named: dict[str, Tensor] = {}
+            for part in update.parts(self.gradient_accumulation):
+                terms = loss(part)
+                self.manual_backward(terms.total / self.gradient_accumulation)
+                logged = {"loss": terms.total.detach(), **terms.named}
+                named = summed(named, logged, share=1 / self.gradient_accumulation)
+            for name, term in self.weight_terms.items():
+                value = term(player, network)
+                self.manual_backward(value)
+                named[name] = value.detach()
+            learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+            named["gradient_norm"] = nn.utils.clip_grad_norm_(learning, self.gradient_clip_norm or torch.inf)
+            named = self.check_and_log(player, update.step, named)
+            if counts:
+                optimizer.step()
+            else:  # not through Lightning's wrapper, which would count a second global_step for this batch
+                self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=lambda: None)
+        return named
 
-    def minimize(self, player: str, step: int, terms: LossTerms) -> None:
-        """Backward pass, check, clip, step, log.
-
-        Under DDP the gradients are means over processes after the backward pass, and so are the logged terms.
-        """
-        optimizer = self.optimizer_for(player)
-        network: nn.Module = getattr(self, player)
-        self.manual_backward(terms.total)
-        gradient_norm = nn.utils.clip_grad_norm_(network.parameters(), self.gradient_clip_norm or torch.inf)
-        self.check_and_log(player, step, {"loss": terms.total.detach(), **terms.named, "gradient_norm": gradient_norm})
-        if player == "discriminator":
-            optimizer.step()
-        else:  # not through Lightning's wrapper, which would count a second global_step for this batch
-            self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=lambda: None)
-
-    def check_and_log(self, player: str, step: int, named: dict[str, Tensor]) -> None:
-        """Log the means over processes; raise on every process if one of them is not finite.
+    def check_and_log(self, player: str, step: int, named: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Log the means over processes and return them; raise on every process if one of them is not finite.
 
         The message counts steps as loggers and the progress bar do, from 1.
         """
@@ -167,15 +191,59 @@ class VideoGAN(LightningModule):
                 f"step {step + 1}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights "
                 "changed. Lower the learning rates, or clip with model.gradient_clip_norm"
             )
-        self.log_dict({f"{player}/{name}": value for name, value in zip(named, values, strict=True)})
+        means = dict(zip(named, values, strict=True))
+        self.log_dict({f"{player}/{name}": value for name, value in means.items()})
         self.log(f"learning_rate/{player}", self.optimizer_for(player).param_groups[0]["lr"])
+        return means
+
+    def after_discriminator_step(self, terms: dict[str, Tensor], update: Update) -> None:
+        """Constrain its weights, adapt the augmentation."""
+        self.objective.constrain(self.discriminator, update.step)
+        if self.augmentation is not None:
+            num_clips = len(update.clips) * self.trainer.world_size
+            adapted = self.augmentation.adapt(terms["signs_real"], num_clips)
+            self.log_dict({f"discriminator/{name}": value for name, value in adapted.items()})
+
+    def after_generator_step(self, num_clips: int) -> None:
+        """Move the average along, by the clips since the last time."""
+        num_clips *= self.trainer.world_size * self.steps_between["generator"]
+        self.generator_ema.update(self.generator, num_clips, int(self.videos_seen))
+        if self.trainer.world_size > 1:
+            self.generator_ema.average_buffers(partial(self.trainer.strategy.reduce, reduce_op="mean"))
+
+    def player(self, name: str) -> nn.Module:
+        """The generator or the discriminator."""
+        return getattr(self, name)
 
     # ---- randomness ----
 
-    def generate_like(self, real: Tensor, labels: Tensor, step: int, player: str) -> Tensor:
-        """As many videos as there are real clips, from this step's latents for this player; float32 as those are."""
-        latents = self.draw(self.generator.sample_latents, len(real), step, player, LATENTS)
-        return self.generator(latents, labels).float()
+    def drawn_update(self, player: str, batch: dict[str, Tensor], step: int) -> Update:
+        """Real clips and labels with this step's latents, view and noise for this player."""
+        clips, labels = batch["clip"], batch["label"]
+        draw = partial(self.draw, num_clips=len(clips), step=step, player=player)
+        return Update(
+            player,
+            step,
+            clips,
+            labels,
+            latents={**draw(self.generator.sample_latents, purpose=LATENTS), **self.generator.condition_on(clips)},
+            view=draw(self.discriminator.sample_view, purpose=VIEW),
+            noise=draw(self.objective.sample_noise, purpose=NOISE),
+            rows=slice(0, len(clips)),
+        )
+
+    def judge(self, update: Update) -> Judge:
+        """The discriminator for the objective of this update."""
+        augmentation = self.augmentation
+        if augmentation is None:
+            return Judge(self.discriminator, update, None)
+
+        def augment(seen: Tensor, call: int, rows: slice) -> Tensor:
+            num_clips = len(update.clips) * self.gradient_accumulation
+            noise = self.draw(augmentation.sample_noise, num_clips, update.step, update.player, AUGMENTATION + call)
+            return augmentation(seen, sliced(noise, rows))
+
+        return Judge(self.discriminator, update, augment)
 
     def draw(
         self,
@@ -198,68 +266,70 @@ class VideoGAN(LightningModule):
         """(C, T, H, W) of every video."""
         return self.generator.video_shape
 
-    def sample_latents(self, indices: range, seed: int) -> Latents:
+    @property
+    def conditions_on_clips(self) -> bool:
+        """Whether `generate` needs real clips."""
+        return self.generator.conditions_on_clips
+
+    def sample_latents(self, indices: range, seed: int, num_frames: int | None = None) -> Latents:
         """Latents of the videos `indices` of an endless sequence: video i depends on (seed, i) alone.
 
-        None of them is ever trained with.
+        None of them is ever trained with.  `num_frames` may differ from training where the generator can do that.
         """
-        each = [self.generator.sample_latents(1, torch_generator(seed, index, 0, EVALUATION)) for index in indices]
+        each = [
+            self.generator.sample_latents(1, torch_generator(seed, index, 0, EVALUATION), num_frames)
+            for index in indices
+        ]
         return {name: torch.cat([latents[name] for latents in each]).to(self.device) for name in each[0]}
 
     @torch.no_grad()
-    def generate(self, num_videos: int, latents: Latents | None = None, labels: Tensor | None = None) -> Tensor:
-        """Videos of the generator's moving average, (num_videos, C, T, H, W) in [-1, 1].
+    def generate(
+        self,
+        num_videos: int,
+        latents: Latents | None = None,
+        labels: Tensor | None = None,
+        clips: Tensor | None = None,
+    ) -> Tensor:
+        """Videos of the generator's moving average, (num_videos, C, T, H, W) in [-1, 1], truncated as configured.
 
-        Without latents these are the first `num_videos` of the module's own seed.
+        Without latents these are the first `num_videos` of the module's own seed; without labels the classes take
+        turns.  `clips` are real ones (num_videos, C, T, H, W) in [-1, 1] for a generator that conditions on them.
+
+        Raises: ValueError if such a generator gets none.
         """
+        generator: Generator = self.generator_ema.average
         if latents is None:
             latents = self.sample_latents(range(num_videos), self.seed)
-        return self.generator_ema(latents, labels).float()
+        if self.truncation < 1:
+            latents = generator.truncate(latents, self.truncation)
+        if generator.conditions_on_clips:
+            if clips is None:
+                raise ValueError(f"{type(generator).__name__} makes videos from real clips; pass them as `clips`")
+            latents = {**latents, **generator.condition_on(clips.to(self.device))}
+        if labels is None and generator.num_classes > 0:
+            labels = torch.arange(num_videos, device=self.device) % generator.num_classes
+        return self.generator_ema(latents, labels).float().clamp(-1, 1)
 
     # ---- Lightning ----
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot work, before the first step.
 
-        Raises: MisconfigurationException for a precision whose losses could not be trusted (float16 is scaled, which
-            would hide what is not finite; weights in bfloat16 lose small updates), for data whose clips are not of the
-            generator's shape, and for a discriminator that cannot judge such clips.
+        Raises: MisconfigurationException, see `lightning_modules.checks`.
         """
-        if str(self.trainer.precision) not in PRECISIONS:
-            raise MisconfigurationException(
-                f"trainer.precision is {self.trainer.precision}; it must be {' or '.join(PRECISIONS)}"
-            )
-        given = getattr(getattr(self.trainer, "datamodule", None), "video_shape", self.video_shape)
-        if tuple(given) != self.video_shape:
-            raise MisconfigurationException(
-                f"the data gives clips of (C, T, H, W) = {tuple(given)}, the generator makes {self.video_shape}; "
-                "set data.num_frames and data.size as the generator's num_frames and size"
-            )
-        self.check_discriminator()
-
-    @torch.no_grad()
-    def check_discriminator(self) -> None:
-        """Show a copy of the discriminator one black clip.
-
-        Raises: MisconfigurationException if it is made for another shape.
-        """
-        clip = torch.zeros(1, *self.video_shape, device=self.device)
-        label = torch.zeros(1, dtype=torch.int64, device=self.device)
-        try:
-            deepcopy(self.discriminator).eval()(clip, label)
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).partition("\n")[0]
-            raise MisconfigurationException(
-                f"{type(self.discriminator).__name__} cannot judge videos of (C, T, H, W) = {self.video_shape}, which "
-                f"the generator makes ({reason}); give both the same num_frames and size"
-            ) from error
+        check_precision(self.trainer)
+        check_data(self, self.trainer)
+        check_discriminator(self)
+        check_objective(self)
 
     def configure_optimizers(self) -> Any:
         """One optimizer, and where given one schedule, for each player."""
         configured = []
         for player in PLAYERS:
-            network: nn.Module = getattr(self, player)
-            optimizer = self.optimizer_of[player](network.parameters())
+            learning = [parameter for parameter in self.player(player).parameters() if parameter.requires_grad]
+            optimizer = self.optimizer_of[player](learning)
+            if player == "discriminator":
+                correct(optimizer, self.objective.optimizer_correction)
             make_scheduler = self.scheduler_of[player]
             config: dict[str, Any] = {"optimizer": optimizer}
             if make_scheduler is not None:
@@ -281,10 +351,9 @@ class VideoGAN(LightningModule):
         return schedulers if isinstance(schedulers, list) else [schedulers]
 
 
-def torch_generator(seed: int, position: int, player: int, purpose: int) -> torch.Generator:
-    """Random numbers on the CPU that depend on the arguments alone, alike on every machine.
-
-    All four are always given: NumPy fills a shorter key with zeros, and (seed, 7) would be (seed, 7, 0, 0).
-    """
-    state = np.random.SeedSequence((seed, position, player, purpose)).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state) >> 1)  # torch takes 63 bits
+def correct(optimizer: torch.optim.Optimizer, correction: float) -> None:
+    """Scale learning rates and betas for lazy penalties, see `AdversarialObjective.optimizer_correction`."""
+    for group in optimizer.param_groups:
+        group["lr"] *= correction
+        if "betas" in group:
+            group["betas"] = tuple(beta**correction for beta in group["betas"])

@@ -85,10 +85,12 @@ class Term(ABC):
     Attributes:
         differentiates: "real" or "fake" for each side of the discriminator's update whose clips' gradients are needed.
         needs_real: whether `generator_term` uses the judgement of the real clips.
+        penalizes_gradients: whether it bounds the discriminator's slope.
         corrects_optimizer: whether a lazy term scales the discriminator's Adam, see `optimizer_correction`.
     """
 
     differentiates: frozenset[str] = frozenset()
+    penalizes_gradients = False
     needs_real = False
     corrects_optimizer = False
 

@@ -24,6 +24,7 @@ class R1(Term):
     """
 
     differentiates = frozenset({"real"})
+    penalizes_gradients = True
 
     def __init__(self, weight: float = 10.0, interval: int = 1, corrects_optimizer: bool = True) -> None:
         super().__init__(weight, interval)

@@ -25,6 +25,8 @@ class GradientPenalty(Term):
     Raises: ValueError if an argument is out of its range, or if the discriminator has batch norm.
     """
 
+    penalizes_gradients = True
+
     def __init__(self, weight: float = 10.0, interval: int = 1, heads: list[int] | None = None) -> None:
         super().__init__(weight, interval)
         self.heads = heads

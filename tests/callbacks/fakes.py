@@ -23,8 +23,11 @@ def noise(*key: int) -> Tensor:
 class TinyModule(LightningModule):
     """A video is its latent's three numbers as a colour, brighter with every frame and with every training step."""
 
+    conditions_on_clips = False
+
     def __init__(self, shape: tuple[int, int, int, int] = SHAPE) -> None:
         super().__init__()
+        self.conditions: list[Tensor | None] = []  # clips of every call
         self.brightness = nn.Parameter(torch.zeros(()))
         self.dropout = nn.Dropout()
         self.shape = shape
@@ -35,9 +38,15 @@ class TinyModule(LightningModule):
 
     @torch.no_grad()
     def generate(
-        self, num_videos: int, latents: dict[str, Tensor] | None = None, labels: Tensor | None = None
+        self,
+        num_videos: int,
+        latents: dict[str, Tensor] | None = None,
+        labels: Tensor | None = None,
+        clips: Tensor | None = None,
     ) -> Tensor:
         assert latents is not None
+        assert clips is None or self.conditions_on_clips
+        self.conditions.append(clips)
         torch.rand(3)  # a generator may draw noise
         self.generated.append((num_videos, labels))
         time = torch.linspace(0, 0.5, self.shape[1])[:, None, None]  # (T, 1, 1)

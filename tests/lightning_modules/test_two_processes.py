@@ -11,13 +11,14 @@ import torch
 from lightning_modules.video_gan import NonFiniteLossError
 from losses.base import AdversarialObjective, Draw, LossTerms
 from losses.non_saturating import NonSaturating
+from losses.r1_r2 import R1
 from losses.wgan_gp import WGANGP
 from tests.lightning_modules.test_video_gan import Recorder
 from tests.lightning_modules.tiny import tiny_trainer, tiny_video_gan
 
 OBJECTIVES: dict[str, AdversarialObjective] = {
     "wgan_gp": WGANGP(),
-    "non_saturating": NonSaturating(1.0, penalty_interval=2),
+    "non_saturating": NonSaturating(terms={"r1": R1(1.0, interval=2)}),
 }
 STEPS = 6
 
@@ -76,7 +77,7 @@ def main(folder: Path, name: str) -> None:
     rank = os.environ.get("LOCAL_RANK", "0")
     if name == "broken":
         try:
-            train(BreaksOnOneProcess(0), folder, num_processes=2)
+            train(BreaksOnOneProcess(), folder, num_processes=2)
         except NonFiniteLossError as error:
             (folder / f"stopped-{rank}").write_text(str(error))
         return

@@ -14,7 +14,8 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from lightning_modules.generator_ema import ExponentialMovingAverage
-from lightning_modules.video_gan import LATENTS, PLAYERS, NonFiniteLossError, torch_generator
+from lightning_modules.randomness import LATENTS, torch_generator
+from lightning_modules.video_gan import PLAYERS, NonFiniteLossError
 from losses.base import LossTerms
 from losses.non_saturating import NonSaturating
 from losses.wgan_gp import WGANGP
@@ -154,7 +155,7 @@ def test_resuming_from_a_checkpoint_is_exact(tmp_path: Path) -> None:
 def test_bfloat16_keeps_weights_clips_and_the_penalty_in_float32(tmp_path: Path) -> None:
     module = tiny_video_gan(WGANGP())
     seen: list[tuple[torch.dtype, torch.dtype]] = []  # of the clips and of their logits
-    module.discriminator.register_forward_hook(lambda _, clips, logits: seen.append((clips[0].dtype, logits[0].dtype)))
+    module.discriminator.register_forward_hook(lambda _, clips, judged: seen.append((clips[0].dtype, judged.logits[0].dtype)))
     coarse = tiny_trainer(tmp_path, max_steps=1, precision="bf16-mixed")
     coarse.fit(module)
     in_bfloat16, in_float32 = (torch.float32, torch.bfloat16), (torch.float32, torch.float32)
@@ -170,7 +171,7 @@ class BreaksAt(NonSaturating):
     """One of the losses stops being a number at a step."""
 
     def __init__(self, step: int, player: str) -> None:
-        super().__init__(0)
+        super().__init__()
         self.step, self.player = step, player
 
     def broken(self, terms: LossTerms, step: int, player: str) -> LossTerms:
@@ -213,7 +214,7 @@ def test_latents_and_videos_depend_on_seed_and_index_alone(tmp_path: Path) -> No
 
 
 def test_latents_to_measure_with_are_never_trained_with(tmp_path: Path) -> None:
-    def sample(num_videos: int, rng: torch.Generator) -> dict[str, Tensor]:
+    def sample(num_videos: int, rng: torch.Generator, num_frames: int | None = None) -> dict[str, Tensor]:
         return {"z": torch.randn(num_videos, 64, generator=rng)}  # so many that a batch begins with what one video gets
 
     module = tiny_video_gan()
@@ -275,7 +276,7 @@ def test_a_discriminator_of_another_size_is_refused_before_the_first_step(tmp_pa
 
 
 def test_looking_for_mistakes_changes_nothing(tmp_path: Path) -> None:
-    module = tiny_video_gan()
+    module = tiny_video_gan(NonSaturating())
     module.discriminator.layers.insert(1, torch.nn.BatchNorm3d(4))
     module.trainer = tiny_trainer(tmp_path)
     before, random_numbers = deepcopy(module.state_dict()), torch.get_rng_state()

@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from lightning_modules.video_gan import VideoGAN
 from losses.base import AdversarialObjective
 from losses.non_saturating import NonSaturating
-from networks.base import Discriminator, Generator, Latents
+from losses.r1_r2 import R1
+from networks.base import Discriminator, Generator, Judgement, Latents, View
 
 SHAPE = (3, 4, 8, 8)
 
@@ -22,7 +23,7 @@ class TinyGenerator(Generator):
         self.layer = nn.Linear(5, 3 * 4 * 8 * 8)
         self.register_buffer("times_called", torch.zeros(()))
 
-    def sample_latents(self, num_videos: int, rng: torch.Generator) -> Latents:
+    def sample_latents(self, num_videos: int, rng: torch.Generator, num_frames: int | None = None) -> Latents:
         return {"z": torch.randn(num_videos, 5, generator=rng)}
 
     def forward(self, latents: Latents, labels: Tensor | None = None) -> Tensor:
@@ -37,8 +38,8 @@ class TinyDiscriminator(Discriminator):
             nn.Conv3d(3, 4, 4, stride=2, padding=1), nn.Softplus(), nn.Flatten(), nn.Linear(4 * 2 * 4 * 4, 1)
         )
 
-    def forward(self, videos: Tensor, labels: Tensor | None = None) -> tuple[Tensor, ...]:
-        return (self.layers(videos).squeeze(1),)
+    def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
+        return Judgement((self.layers(seen).squeeze(1),))
 
 
 class Clips(Dataset[dict[str, Tensor]]):
@@ -81,7 +82,7 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
 def tiny_video_gan(objective: AdversarialObjective | None = None, **settings: Any) -> TinyVideoGAN:
     torch.manual_seed(0)
     settings = {"generator_optimizer": adam, "discriminator_optimizer": adam, **settings}
-    return TinyVideoGAN(TinyGenerator(), TinyDiscriminator(), objective or NonSaturating(1.0), **settings)
+    return TinyVideoGAN(TinyGenerator(), TinyDiscriminator(), objective or NonSaturating(terms={"r1": R1(1.0)}), **settings)
 
 
 def tiny_trainer(folder: Any, **settings: Any) -> Trainer:

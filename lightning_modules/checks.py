@@ -1,0 +1,106 @@
+"""What cannot work in a VideoGAN is said in one line, before the first step."""
+
+import warnings
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import nn
+
+from lightning_modules.randomness import VIEW, torch_generator
+
+if TYPE_CHECKING:
+    from lightning_modules.video_gan import VideoGAN
+
+PRECISIONS = ("32-true", "bf16-mixed")
+
+
+def check_arguments(
+    discriminator_steps: int,
+    generator_steps: int,
+    gradient_accumulation: int,
+    gradient_clip_norm: float | None,
+    truncation: float,
+) -> None:
+    """Raise a ValueError for what is out of its range."""
+    for name, number in (
+        ("discriminator_steps", discriminator_steps),
+        ("generator_steps", generator_steps),
+        ("gradient_accumulation", gradient_accumulation),
+    ):
+        if number < 1:
+            raise ValueError(f"{name} is {number}; it must be at least 1")
+    if discriminator_steps > 1 and generator_steps > 1:
+        raise ValueError(
+            f"discriminator_steps is {discriminator_steps} and generator_steps {generator_steps}; one of them must be 1"
+        )
+    if gradient_clip_norm is not None and gradient_clip_norm <= 0:
+        raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}; it must be above 0, or null for none")
+    if not 0 < truncation <= 1:
+        raise ValueError(f"truncation is {truncation}; it must be above 0 and at most 1, which truncates nothing")
+
+
+def check_precision(trainer: Trainer) -> None:
+    """Refuse a precision whose losses could not be trusted.
+
+    float16 is scaled, which would hide what is not finite; weights in bfloat16 lose small updates.
+    """
+    if str(trainer.precision) not in PRECISIONS:
+        raise MisconfigurationException(f"trainer.precision is {trainer.precision}; it must be {' or '.join(PRECISIONS)}")
+
+
+def check_data(module: "VideoGAN", trainer: Trainer) -> None:
+    """Refuse clips of another shape, more classes than a player knows, and batches that cannot be divided."""
+    datamodule = getattr(trainer, "datamodule", None)
+    given = getattr(datamodule, "video_shape", module.video_shape)
+    if tuple(given) != module.video_shape:
+        raise MisconfigurationException(
+            f"the data gives clips of (C, T, H, W) = {tuple(given)}, the generator makes {module.video_shape}; "
+            "set data.num_frames and data.size as the generator's num_frames and size"
+        )
+    num_classes = len(getattr(datamodule, "class_names", ()))
+    for name, player in (("generator", module.generator), ("discriminator", module.discriminator)):
+        if 0 < player.num_classes < num_classes:
+            raise MisconfigurationException(
+                f"the data has {num_classes} classes, the {name} knows {player.num_classes}; "
+                f"set model.{name}.num_classes {num_classes}"
+            )
+    share = getattr(datamodule, "batch_size", 0) // trainer.world_size
+    if share % module.gradient_accumulation:
+        raise MisconfigurationException(
+            f"gradient_accumulation is {module.gradient_accumulation}; it must divide the {share} clips that each "
+            "process gets of a batch"
+        )
+
+
+@torch.no_grad()
+def check_discriminator(module: "VideoGAN") -> None:
+    """Show a copy of the discriminator one black clip; refuse one that is made for another shape."""
+    clip = torch.zeros(1, *module.video_shape, device=module.device)
+    label = torch.zeros(1, dtype=torch.int64, device=module.device)
+    discriminator = deepcopy(module.discriminator).eval()
+    view = discriminator.sample_view(1, torch_generator(module.seed, 0, 0, VIEW))
+    view = {name: values.to(module.device) for name, values in view.items()}
+    try:
+        discriminator(discriminator.look(clip, view), label, view)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise MisconfigurationException(
+            f"{type(discriminator).__name__} cannot judge videos of (C, T, H, W) = {module.video_shape}, which "
+            f"the generator makes ({reason}); give both the same num_frames and size"
+        ) from error
+
+
+def check_objective(module: "VideoGAN") -> None:
+    """Refuse an objective that contradicts the discriminator; warn of what is dubious."""
+    try:
+        module.objective.check(module.discriminator)
+    except ValueError as error:
+        raise MisconfigurationException(str(error)) from error
+    has_batch_norm = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in module.modules())
+    if module.gradient_accumulation > 1 and has_batch_norm:
+        warnings.warn(
+            "gradient_accumulation with batch norm: its statistics are those of a part of the batch", stacklevel=2
+        )

@@ -1,0 +1,358 @@
+"""What a YAML adds to the alternating updates: views, augmentation, weight terms, accumulation, fine-tuning, ..."""
+
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import Tensor, nn
+
+from lightning_modules.fine_tuning import FineTuning
+from lightning_modules.update import Judge, Update
+from losses.base import AdversarialObjective, Augmentation, WeightTerm
+from losses.non_saturating import NonSaturating
+from losses.r1_r2 import R1
+from networks.base import Generator, Judgement, Latents, View
+from tests.lightning_modules.test_video_gan import Recorder
+from tests.lightning_modules.tiny import SHAPE, TinyDiscriminator, TinyGenerator, adam, tiny_trainer, tiny_video_gan
+
+sgd = partial(torch.optim.SGD, lr=0.1)
+
+
+def fitted(folder: Path, max_steps: int = 3, **settings: Any):
+    module = tiny_video_gan(settings.pop("objective", None), **settings)
+    tiny_trainer(folder, max_steps=max_steps).fit(module)
+    return module
+
+
+def same(first: nn.Module, second: nn.Module, atol: float = 0.0) -> bool:
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    return all(torch.allclose(mine, theirs, rtol=0, atol=atol) for mine, theirs in pairs)
+
+
+# ---- who is updated when ----
+
+
+def test_several_generator_steps_for_one_of_the_discriminator(tmp_path: Path) -> None:
+    recorder = Recorder()
+    module = tiny_video_gan(generator_steps=3)
+    trainer = tiny_trainer(tmp_path, max_steps=7, callbacks=[recorder])
+    trainer.fit(module)
+    assert trainer.global_step == 7
+    assert all(recorder.changed("generator"))
+    assert recorder.changed("discriminator") == [(step + 1) % 3 == 0 for step in range(1, 7)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"generator_steps": 0}, "generator_steps is 0"),
+        ({"generator_steps": 2, "discriminator_steps": 2}, "one of them must be 1"),
+        ({"gradient_accumulation": 0}, "gradient_accumulation is 0"),
+        ({"truncation": 0.0}, "truncation is 0"),
+        ({"truncation": 1.5}, "truncation is 1.5"),
+    ],
+)
+def test_arguments_out_of_their_range(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiny_video_gan(**settings)
+
+
+# ---- gradient accumulation ----
+
+
+def test_a_batch_in_parts_takes_the_same_step(tmp_path: Path) -> None:
+    settings = {"generator_optimizer": sgd, "discriminator_optimizer": sgd}
+    whole = fitted(tmp_path, **settings)
+    in_parts = fitted(tmp_path, gradient_accumulation=2, **settings)
+    one_by_one = fitted(tmp_path, gradient_accumulation=4, augmentation=Brightness(), **settings)
+    augmented = fitted(tmp_path, augmentation=Brightness(), **settings)
+    assert same(whole.generator, in_parts.generator, 1e-6) and same(whole.discriminator, in_parts.discriminator, 1e-6)
+    assert same(augmented.discriminator, one_by_one.discriminator, 1e-6)
+    assert not same(whole.discriminator, augmented.discriminator, 1e-4)
+
+
+def test_parts_that_do_not_divide_the_batch_are_refused_before_the_first_step(tmp_path: Path) -> None:
+    module = tiny_video_gan(gradient_accumulation=3)
+    module.trainer = tiny_trainer(tmp_path)
+    module.trainer.datamodule = type("D", (), {"batch_size": 4})()
+    with pytest.raises(MisconfigurationException, match="gradient_accumulation is 3; it must divide the 4 clips"):
+        module.setup("fit")
+
+
+# ---- what the discriminator sees ----
+
+
+class TwoFrames(TinyDiscriminator):
+    """Sees two of the four frames, twice each."""
+
+    def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
+        return {"times": torch.rand(num_clips, 4, generator=rng).argsort(dim=1)[:, :2].sort(dim=1).values}
+
+    def look(self, videos: Tensor, view: View) -> Tensor:
+        index = view["times"][:, None, :, None, None].expand(-1, 3, -1, 8, 8)
+        return videos.gather(2, index)
+
+    def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
+        assert seen.shape[2] == 2 and view is not None and len(view["times"]) == len(seen)
+        return super().forward(seen.repeat_interleave(2, dim=2))
+
+
+class RendersTimes(TinyGenerator):
+    """Makes only the frames that are asked for."""
+
+    renders = frozenset({"times"})
+
+    def render(self, latents: Latents, labels: Tensor | None, view: View) -> Tensor:
+        self.rendered = True
+        return TwoFrames().look(self(latents, labels), view)
+
+
+def test_a_generator_that_can_renders_only_what_is_seen(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    from tests.lightning_modules.tiny import TinyVideoGAN
+
+    modules = []
+    for generator_class in (TinyGenerator, RendersTimes):
+        torch.manual_seed(0)
+        module = TinyVideoGAN(generator_class(), TwoFrames(), NonSaturating(terms={"r1": R1()}), adam, adam)
+        tiny_trainer(tmp_path, max_steps=3).fit(module)
+        modules.append(module)
+    assert modules[1].generator.rendered and not hasattr(modules[0].generator, "rendered")
+    assert same(modules[0].generator, modules[1].generator, 1e-6)
+
+
+def test_a_generator_without_render_says_so() -> None:
+    with pytest.raises(NotImplementedError, match="TinyGenerator makes whole videos only"):
+        TinyGenerator().render({}, None, {"times": torch.zeros(1)})
+
+
+# ---- augmentation ----
+
+
+class Brightness(Augmentation):
+    """Adds a number of its own to each clip; counts what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("heard", torch.zeros((), dtype=torch.int64))
+        self.drawn: list[Tensor] = []
+
+    def sample_noise(self, num_clips: int, rng: torch.Generator) -> dict[str, Tensor]:
+        return {"shift": torch.randn(num_clips, generator=rng)}
+
+    def forward(self, clips: Tensor, noise: dict[str, Tensor]) -> Tensor:
+        self.drawn.append(noise["shift"])
+        return clips + noise["shift"].view(-1, 1, 1, 1, 1)
+
+    def adapt(self, signs_real: Tensor, num_clips: int) -> dict[str, Tensor]:
+        assert -1 <= signs_real <= 1
+        self.heard += num_clips
+        return {"heard": self.heard.float()}
+
+
+def test_every_call_of_the_discriminator_is_augmented_anew(tmp_path: Path) -> None:
+    augmentation = Brightness()
+    module = tiny_video_gan(augmentation=augmentation)
+    trainer = tiny_trainer(tmp_path, max_steps=2)
+    trainer.fit(module)
+    assert len(augmentation.drawn) == 2 * 3  # real and fake for the discriminator, fake for the generator
+    assert len({float(shift[0]) for shift in augmentation.drawn}) == 6
+    assert trainer.callback_metrics["discriminator/heard"] == 8
+    assert module.state_dict()["augmentation.heard"] == 8
+
+
+def test_penalties_go_through_the_augmentation() -> None:
+    class Doubled(Brightness):
+        def forward(self, clips: Tensor, noise: dict[str, Tensor]) -> Tensor:
+            return 2 * clips
+
+    weight = torch.randn(SHAPE)
+    discriminator = TinyDiscriminator()
+    discriminator.forward = lambda seen, labels, view: Judgement(((seen * weight).flatten(1).sum(1),))  # type: ignore
+    clips = torch.rand(2, *SHAPE)
+    update = Update("discriminator", 0, clips, torch.zeros(2), {}, {}, {}, slice(0, 2))
+    judge = Judge(discriminator, update, lambda seen, call, rows: Doubled()(seen, {}))
+    terms = NonSaturating(terms={"r1": R1()}).discriminator_loss(judge, clips, clips, None, update.draw({}))
+    torch.testing.assert_close(terms.named["r1"], (2 * weight).square().sum() / 2)
+
+
+# ---- weight terms and constraints ----
+
+
+class Decay(WeightTerm):
+    def attach(self, players: Any) -> None:
+        self.players = set(players)
+
+    def forward(self, player: str, network: nn.Module) -> Tensor:
+        return 100.0 * torch.stack([parameter.square().sum() for parameter in network.parameters()]).sum()
+
+
+def test_weight_terms_are_minimised_and_logged(tmp_path: Path) -> None:
+    decay = Decay()
+    optimizers = {"generator_optimizer": partial(torch.optim.SGD, lr=1e-3), "discriminator_optimizer": sgd}
+    module = tiny_video_gan(weight_terms={"decay": decay}, **optimizers)
+    before = module.generator.layer.weight.norm().item()
+    trainer = tiny_trainer(tmp_path, max_steps=1)
+    trainer.fit(module)
+    assert decay.players == {"generator", "discriminator"}
+    assert module.generator.layer.weight.norm() < 0.9 * before
+    assert trainer.callback_metrics["generator/decay"] > 0 and trainer.callback_metrics["discriminator/decay"] > 0
+
+
+class Clipped(NonSaturating):
+    def constrain(self, discriminator: nn.Module, step: int) -> None:
+        for parameter in discriminator.parameters():
+            parameter.data.clamp_(-0.001, 0.001)
+
+
+def test_the_objective_constrains_the_discriminator_after_each_of_its_steps(tmp_path: Path) -> None:
+    module = fitted(tmp_path, objective=Clipped())
+    assert all(parameter.abs().max() <= 0.001 for parameter in module.discriminator.parameters())
+
+
+# ---- optimizers ----
+
+
+def test_lazy_penalties_correct_the_discriminators_adam() -> None:
+    objective = NonSaturating(terms={"r1": R1(interval=15), "late": R1(0.0, interval=99)})
+    module = tiny_video_gan(objective)
+    discriminator, generator = (config["optimizer"].param_groups[0] for config in module.configure_optimizers())
+    share = 15 / 16
+    assert discriminator["lr"] == pytest.approx(1e-3 * share)
+    assert discriminator["betas"] == pytest.approx((0.0, 0.9**share))
+    assert generator["lr"] == 1e-3 and generator["betas"] == (0.0, 0.9)
+    uncorrected = tiny_video_gan(NonSaturating(terms={"r1": R1(interval=15, corrects_optimizer=False)}))
+    assert uncorrected.configure_optimizers()[0]["optimizer"].param_groups[0]["lr"] == 1e-3
+
+
+# ---- fine-tuning ----
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    trainer = tiny_trainer(tmp_path, max_steps=2)
+    trainer.fit(tiny_video_gan())
+    trainer.save_checkpoint(tmp_path / "trained.ckpt")
+    return tmp_path / "trained.ckpt"
+
+
+def test_fine_tuning_starts_from_a_run_and_trains_what_it_is_told(tmp_path: Path, checkpoint: Path) -> None:
+    saved = torch.load(checkpoint, weights_only=True)["state_dict"]
+    tuning = FineTuning(str(checkpoint), generator_trained=["*bias"], discriminator_frozen=["layers.0.*"])
+    module = tiny_video_gan(fine_tuning=tuning)
+    for name in ("generator.layer.weight", "discriminator.layers.3.weight", "generator_ema.average.layer.weight"):
+        assert torch.equal(module.state_dict()[name], saved[name])
+    tiny_trainer(tmp_path, max_steps=2).fit(module)
+    state = module.state_dict()
+    changed = {name for name in saved if name.startswith(("generator.", "discriminator."))}
+    changed = {name for name in changed if not torch.equal(state[name], saved[name]) and "called" not in name}
+    assert changed == {"generator.layer.bias", "discriminator.layers.3.weight", "discriminator.layers.3.bias"}
+
+
+def test_mistakes_of_fine_tuning(tmp_path: Path, checkpoint: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no file nowhere.ckpt"):
+        FineTuning("nowhere.ckpt")
+    (tmp_path / "rubbish.ckpt").write_bytes(b"rubbish")
+    with pytest.raises(ValueError, match="is no checkpoint of a run"):
+        tiny_video_gan(fine_tuning=FineTuning(str(tmp_path / "rubbish.ckpt")))
+    with pytest.raises(ValueError, match=r"no parameter of the generator is called \*norm\*"):
+        tiny_video_gan(fine_tuning=FineTuning(generator_trained=["*norm*"]))
+    with pytest.raises(ValueError, match="leaves the discriminator nothing to learn"):
+        tiny_video_gan(fine_tuning=FineTuning(discriminator_frozen=["*"]))
+    saved = torch.load(checkpoint, weights_only=True)
+    saved["state_dict"]["discriminator.layers.3.weight"] = torch.zeros(2, 2)
+    torch.save(saved, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match=r"of other networks: discriminator.layers.3.weight differs"):
+        tiny_video_gan(fine_tuning=FineTuning(str(tmp_path / "other.ckpt")))
+    fresh = tiny_video_gan(fine_tuning=FineTuning(str(tmp_path / "other.ckpt"), skip_mismatched=True))
+    assert torch.equal(fresh.generator.layer.weight, saved["state_dict"]["generator.layer.weight"])
+    assert not torch.equal(fresh.discriminator.layers[3].weight, torch.zeros(2, 2))
+
+
+# ---- videos for callbacks ----
+
+
+class Conditional(TinyGenerator):
+    """Adds a frame of a real clip, and the label, to its video."""
+
+    conditions_on_clips = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_classes = 3
+
+    def condition_on(self, clips: Tensor) -> Latents:
+        return {"first": clips[:, :, :1]}
+
+    def forward(self, latents: Latents, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        return 0 * super().forward(latents) + latents["first"] + 0.1 * labels.view(-1, 1, 1, 1, 1)
+
+
+class Conditions(AdversarialObjective):
+    """Checks that fake clips were made from the real ones beside them."""
+
+    def discriminator_adversarial(self, real: Any, fake: Any, draw: Any) -> Tensor:
+        assert draw.latents["first"].shape == (4, 3, 1, 8, 8)
+        return real[0].mean()
+
+    def generator_adversarial(self, real: Any, fake: Any, draw: Any) -> Tensor:
+        return fake[0].mean()
+
+
+def test_conditions_come_from_the_real_clips_and_labels_from_the_caller(tmp_path: Path) -> None:
+    from tests.lightning_modules.tiny import TinyVideoGAN
+
+    module = TinyVideoGAN(Conditional(), TinyDiscriminator(), Conditions(), adam, adam)
+    tiny_trainer(tmp_path, max_steps=1).fit(module)
+    clips = torch.rand(4, *SHAPE) / 2
+    videos = module.generate(4, clips=clips, labels=torch.tensor([2, 0, 0, 0]))
+    torch.testing.assert_close(videos[0, :, 1], clips[0, :, 0] + 0.2)
+    in_turn = module.generate(4, clips=clips)  # labels 0, 1, 2, 0
+    torch.testing.assert_close(in_turn[:, 0, 0, 0, 0] - clips[:, 0, 0, 0, 0], torch.tensor([0, 0.1, 0.2, 0]))
+    with pytest.raises(ValueError, match="makes videos from real clips"):
+        module.generate(4)
+
+
+def test_truncation_scales_latents_for_callbacks_alone() -> None:
+    whole, truncated = tiny_video_gan(), tiny_video_gan(truncation=0.5)
+    latents = whole.sample_latents(range(2), 0)
+    expected = whole.generate(2, {"z": 0.5 * latents["z"]})
+    torch.testing.assert_close(truncated.generate(2, latents), expected)
+    kept = Generator.truncate(whole.generator, {"z": torch.ones(2), "category": torch.tensor([1, 2])}, 0.5)
+    assert kept["z"].tolist() == [0.5, 0.5] and kept["category"].tolist() == [1, 2]
+
+
+# ---- what contradicts itself ----
+
+
+def test_a_penalty_of_one_norm_a_clip_and_batch_norm_contradict_each_other(tmp_path: Path) -> None:
+    module = tiny_video_gan()
+    module.discriminator.layers.insert(1, nn.BatchNorm3d(4))
+    module.trainer = tiny_trainer(tmp_path)
+    with pytest.raises(MisconfigurationException, match=r"R1 takes .* discriminator.layers.1 is a batch norm"):
+        module.setup("fit")
+
+
+def test_accumulation_with_batch_norm_is_a_warning(tmp_path: Path) -> None:
+    module = tiny_video_gan(NonSaturating(), gradient_accumulation=2)
+    module.trainer = tiny_trainer(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        module.setup("fit")
+    module.discriminator.layers.insert(1, nn.BatchNorm3d(4))
+    with pytest.warns(UserWarning, match="statistics are those of a part"):
+        module.setup("fit")
+
+
+def test_more_classes_than_a_player_knows(tmp_path: Path) -> None:
+    module = tiny_video_gan()
+    module.generator.num_classes = 2
+    module.trainer = tiny_trainer(tmp_path)
+    module.trainer.datamodule = type("D", (), {"class_names": ("a", "b", "c")})()
+    with pytest.raises(MisconfigurationException, match=r"3 classes, the generator knows 2; set model.generator.num_c"):
+        module.setup("fit")
