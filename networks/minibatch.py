@@ -1,0 +1,145 @@
+"""Discriminators that compare the clips of a batch, so that a generator of little variety gives itself away."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from networks.base import Discriminator, Judgement, View
+
+
+class BatchComparison(Discriminator):
+    """A discriminator whose logits get a share that depends on the other clips of the same batch.
+
+    A last linear layer on [features, statistics] is one on the features plus one on the statistics; the latter is what
+    is added to each head's logit, at every position if it is a map.  Features, class logits and the view stay those of
+    the wrapped discriminator.  The real and the fake clips come in calls, and so in batches, of their own.
+
+    Clips are compared within groups of `group_size` consecutive ones; the last group may be smaller.  If every process
+    has a multiple of `group_size` clips, the groups are those of one process on the joined batch.
+
+    Args:
+        discriminator: gives features, (B, F) for each head.
+        group_size: clips in a group, at least 2; None takes all clips of a call on this process for one group, and then
+            the result depends on the number of processes.
+
+    Raises: ValueError if the discriminator gives no features, or if a group is too small.
+    """
+
+    def __init__(self, discriminator: Discriminator, group_size: int | None) -> None:
+        super().__init__(discriminator.num_classes)
+        if not discriminator.num_features:
+            raise ValueError(
+                f"{type(self).__name__} needs a discriminator that gives features, and this one gives none"
+            )
+        if group_size is not None and group_size < 2:
+            raise ValueError(f"group_size is {group_size}; it must be at least 2, or null for the whole batch")
+        self.discriminator = discriminator
+        self.group_size = group_size
+        self.num_features = discriminator.num_features
+
+    def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
+        """The wrapped discriminator's."""
+        return self.discriminator.sample_view(num_clips, rng)
+
+    def look(self, videos: Tensor, view: View) -> Tensor:
+        """The wrapped discriminator's."""
+        return self.discriminator.look(videos, view)
+
+    def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
+        """The wrapped discriminator's judgement, with the share of the batch in its logits."""
+        judgement = self.discriminator(seen, labels, view)
+        logits = []
+        # bfloat16 is too coarse to tell how close two clips are.
+        with torch.autocast(seen.device.type, enabled=False):
+            for head, (logit, features) in enumerate(zip(judgement.logits, judgement.features, strict=True)):
+                share = self.share(features.float(), head)  # (B,)
+                logits.append(logit + share.to(logit.dtype).view(-1, *[1] * (logit.dim() - 1)))
+        return judgement._replace(logits=tuple(logits))
+
+    def groups(self, values: Tensor) -> tuple[Tensor, ...]:
+        """(B, ...) in groups along the first axis."""
+        return values.split(self.group_size or max(len(values), 1))
+
+    @abstractmethod
+    def share(self, features: Tensor, head: int) -> Tensor:
+        """What is added to the logits of a head, (B, F) -> (B,)."""
+
+
+class MinibatchDiscrimination(BatchComparison):
+    """Minibatch discrimination (Salimans et al. 2016, arXiv:1606.03498, section 3.2).
+
+    M_i = f(x_i) T,  o_b(x_i) = 1/(n-1) sum_{j != i} exp(-||M_ib - M_jb||_1),  and the logit gets w . o(x_i).
+
+    n is the size of the group; a clip alone has o = 0.  As in the released code a clip is not compared with itself and
+    o is divided by the number of others, so that it does not depend on the batch size.  That code also scales T by the
+    first batch; here T begins at a scale that makes distances about 1 for features of about unit size.
+    F * num_kernels * kernel_dim + num_kernels parameters a head: 4,096,100 for F = 8192.
+
+    Args:
+        discriminator: gives features, (B, F) for each head.
+        num_kernels: statistics of each clip; 100 in the released code.
+        kernel_dim: length of the rows that are compared; 5 in the released code.
+        group_size: see `BatchComparison`; None, the whole batch, in the paper.
+
+    Shapes: as the wrapped discriminator.
+    Raises: ValueError as `BatchComparison`.
+    """
+
+    def __init__(
+        self,
+        discriminator: Discriminator,
+        num_kernels: int = 100,
+        kernel_dim: int = 5,
+        group_size: int | None = None,
+    ) -> None:
+        super().__init__(discriminator, group_size)
+        self.kernels = nn.ParameterList(
+            torch.randn(num_features, num_kernels, kernel_dim) / (num_features**0.5 * kernel_dim)
+            for num_features in self.num_features
+        )
+        self.to_logits = nn.ModuleList(nn.Linear(num_kernels, 1, bias=False) for _ in self.num_features)
+
+    def share(self, features: Tensor, head: int) -> Tensor:
+        """See the class."""
+        rows = torch.einsum("bf,fkd->bkd", features, self.kernels[head])
+        closeness = torch.cat([closeness_to_others(group) for group in self.groups(rows)])  # (B, num_kernels)
+        return self.to_logits[head](closeness).squeeze(1)
+
+
+class MinibatchStandardDeviation(BatchComparison):
+    """Minibatch standard deviation (Karras et al. 2018, arXiv:1710.10196, section 3).
+
+    The standard deviation of every feature over the group, averaged over features, is one number a group; the logit
+    gets a learned multiple of it, at first 0.  In the paper it is one more channel before the last convolution, which
+    can use it in more ways; as a wrapper it goes with every discriminator.  1 parameter a head.
+
+    Args:
+        discriminator: gives features, (B, F) for each head.
+        group_size: see `BatchComparison`; 4 in the released code.
+
+    Shapes: as the wrapped discriminator.
+    Raises: ValueError as `BatchComparison`.
+    """
+
+    def __init__(self, discriminator: Discriminator, group_size: int | None = 4) -> None:
+        super().__init__(discriminator, group_size)
+        self.gains = nn.Parameter(torch.zeros(len(self.num_features)))
+
+    def share(self, features: Tensor, head: int) -> Tensor:
+        """See the class."""
+        deviations = [mean_deviation(group).expand(len(group)) for group in self.groups(features)]
+        return self.gains[head] * torch.cat(deviations)
+
+
+def closeness_to_others(rows: Tensor) -> Tensor:
+    """Mean exp(-L1 distance) of each clip to the others, (n, num_kernels, kernel_dim) -> (n, num_kernels)."""
+    distances = (rows[:, None] - rows[None]).abs().sum(dim=3)  # (n, n, num_kernels)
+    others = 1 - torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
+    return (distances.neg().exp() * others[:, :, None]).sum(dim=1) / max(len(rows) - 1, 1)
+
+
+def mean_deviation(features: Tensor) -> Tensor:
+    """Standard deviation over the clips, averaged over features: (n, F) -> a scalar."""
+    variances = (features - features.mean(dim=0)).square().mean(dim=0)
+    return (variances + 1e-8).sqrt().mean()  # the root has no finite slope at 0
