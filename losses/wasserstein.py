@@ -95,7 +95,7 @@ def has_spectral_norm(discriminator: nn.Module) -> bool:
         "SpectralNorm" in type(step).__name__
         for module in discriminator.modules()
         if parametrize.is_parametrized(module)
-        for steps in module.parametrizations.values()  # type: ignore[union-attr, operator]
+        for steps in module.parametrizations.values()  # type: ignore[operator]
         for step in steps
     )
 
