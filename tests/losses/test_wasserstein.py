@@ -101,7 +101,7 @@ def test_the_constraint_is_applied() -> None:
 
 
 def test_a_critic_that_nothing_bounds_is_refused() -> None:
-    for terms in (None, {"none": Slope(weight=0.0)}, {"other": Term()}):  # type: ignore[abstract]
+    for terms in (None, {"none": Slope(weight=0.0)}, {"other": Term()}):
         with pytest.raises(ValueError, match="nothing bounds the slope"):
             Wasserstein(terms).check(LinearCritic())
 
