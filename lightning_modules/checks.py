@@ -9,7 +9,8 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from lightning_modules.randomness import VIEW, torch_generator
+from lightning_modules.randomness import EVALUATION, torch_generator
+from lightning_modules.update import Judge, Update
 
 if TYPE_CHECKING:
     from lightning_modules.video_gan import VideoGAN
@@ -48,7 +49,9 @@ def check_precision(trainer: Trainer) -> None:
     float16 is scaled, which would hide what is not finite; weights in bfloat16 lose small updates.
     """
     if str(trainer.precision) not in PRECISIONS:
-        raise MisconfigurationException(f"trainer.precision is {trainer.precision}; it must be {' or '.join(PRECISIONS)}")
+        raise MisconfigurationException(
+            f"trainer.precision is {trainer.precision}; it must be {' or '.join(PRECISIONS)}"
+        )
 
 
 def check_data(module: "VideoGAN", trainer: Trainer) -> None:
@@ -75,32 +78,55 @@ def check_data(module: "VideoGAN", trainer: Trainer) -> None:
         )
 
 
-@torch.no_grad()
-def check_discriminator(module: "VideoGAN") -> None:
-    """Show a copy of the discriminator one black clip; refuse one that is made for another shape."""
-    clip = torch.zeros(1, *module.video_shape, device=module.device)
-    label = torch.zeros(1, dtype=torch.int64, device=module.device)
-    discriminator = deepcopy(module.discriminator).eval()
-    view = discriminator.sample_view(1, torch_generator(module.seed, 0, 0, VIEW))
-    view = {name: values.to(module.device) for name, values in view.items()}
-    try:
-        discriminator(discriminator.look(clip, view), label, view)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise MisconfigurationException(
-            f"{type(discriminator).__name__} cannot judge videos of (C, T, H, W) = {module.video_shape}, which "
-            f"the generator makes ({reason}); give both the same num_frames and size"
-        ) from error
+def check_losses(module: "VideoGAN") -> None:
+    """Have copies of both players go through both losses with one black clip.
 
-
-def check_objective(module: "VideoGAN") -> None:
-    """Refuse an objective that contradicts the discriminator; warn of what is dubious."""
+    Refuses a discriminator that is made for another shape, and an objective that contradicts it or asks for what one of
+    the players does not give; warns of what is dubious.
+    """
+    generator, discriminator = deepcopy(module.generator).eval(), deepcopy(module.discriminator).eval()
+    update = black_update(module)
+    with torch.no_grad():
+        try:
+            discriminator(discriminator.look(update.clips, update.view), update.labels, update.view)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise MisconfigurationException(
+                f"{type(discriminator).__name__} cannot judge videos of (C, T, H, W) = {module.video_shape}, which "
+                f"the generator makes ({reason}); give both the same num_frames and size"
+            ) from error
     try:
         module.objective.check(module.discriminator)
+        fake, intermediates = update.fake_seen_by(discriminator, generator)
+        real, judge = discriminator.look(update.clips, update.view), Judge(discriminator, update, None)
+        draw = update.draw(intermediates)
+        module.objective.discriminator_loss(judge, real, fake.detach(), update.labels, draw)
+        module.objective.generator_loss(judge, real, fake, update.labels, draw)
     except ValueError as error:
         raise MisconfigurationException(str(error)) from error
-    has_batch_norm = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in module.modules())
-    if module.gradient_accumulation > 1 and has_batch_norm:
+    if module.gradient_accumulation > 1 and has_batch_norm(module):
         warnings.warn(
             "gradient_accumulation with batch norm: its statistics are those of a part of the batch", stacklevel=2
         )
+
+
+def black_update(module: "VideoGAN") -> Update:
+    """An update of one black clip, with random numbers of its own."""
+    clips = torch.zeros(1, *module.video_shape, device=module.device)
+    labels = torch.zeros(1, dtype=torch.int64, device=module.device)
+    rng = torch_generator(module.seed, 0, 0, EVALUATION)
+    drawn = [
+        {name: values.to(module.device) for name, values in sample(1, rng).items()}
+        for sample in (
+            module.generator.sample_latents,
+            module.discriminator.sample_view,
+            module.objective.sample_noise,
+        )
+    ]
+    latents = {**drawn[0], **module.generator.condition_on(clips)}
+    return Update("discriminator", 0, clips, labels, latents, drawn[1], drawn[2], slice(0, 1))
+
+
+def has_batch_norm(module: nn.Module) -> bool:
+    """Whether any layer normalises over the batch."""
+    return any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in module.modules())

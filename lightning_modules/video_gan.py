@@ -10,7 +10,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from lightning_modules.checks import check_arguments, check_data, check_discriminator, check_objective, check_precision
+from lightning_modules.checks import check_arguments, check_data, check_losses, check_precision
 from lightning_modules.fine_tuning import FineTuning
 from lightning_modules.generator_ema import ExponentialMovingAverage
 from lightning_modules.randomness import AUGMENTATION, EVALUATION, LATENTS, NOISE, VIEW, torch_generator
@@ -106,7 +106,7 @@ class VideoGAN(LightningModule):
         self.gradient_clip_norm = gradient_clip_norm
         self.augmentation = augmentation
         self.weight_terms = nn.ModuleDict(weight_terms or {})
-        for term in self.weight_terms.values():
+        for term in (weight_terms or {}).values():
             term.attach({player: getattr(self, player) for player in PLAYERS})
         self.truncation = truncation
         self.seed = seed
@@ -297,7 +297,8 @@ class VideoGAN(LightningModule):
 
         Raises: ValueError if such a generator gets none.
         """
-        generator: Generator = self.generator_ema.average
+        generator = self.generator_ema.average
+        assert isinstance(generator, Generator)
         if latents is None:
             latents = self.sample_latents(range(num_videos), self.seed)
         if self.truncation < 1:
@@ -319,8 +320,7 @@ class VideoGAN(LightningModule):
         """
         check_precision(self.trainer)
         check_data(self, self.trainer)
-        check_discriminator(self)
-        check_objective(self)
+        check_losses(self)
 
     def configure_optimizers(self) -> Any:
         """One optimizer, and where given one schedule, for each player."""

@@ -72,7 +72,7 @@ class Draw:
     intermediates: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Term(ABC):
+class Term:
     """Something that an objective adds to its adversarial losses, for one player or for both.
 
     A term is named by the key under which a YAML adds it; it is logged, without weight and interval, under this name.
@@ -155,7 +155,7 @@ class AdversarialObjective(ABC):
     def generator_adversarial(self, real: Logits | None, fake: Logits, draw: Draw) -> Tensor:
         """The adversarial loss of the generator, a scalar.  `real` is None unless the objective is relativistic."""
 
-    def constrain(self, discriminator: nn.Module, step: int) -> None:
+    def constrain(self, discriminator: nn.Module, step: int) -> None:  # noqa: B027 (most objectives have nothing to do)
         """Called after each step of the discriminator: clip its weights, say."""
 
     def check(self, discriminator: nn.Module) -> None:
@@ -227,9 +227,7 @@ class AdversarialObjective(ABC):
         }
         return self.joined(adversarial, added, {"logits_fake": mean_over_heads(judged_fake.logits)})
 
-    def joined(
-        self, adversarial: Tensor, added: Mapping[str, Tensor | None], logged: dict[str, Tensor]
-    ) -> LossTerms:
+    def joined(self, adversarial: Tensor, added: Mapping[str, Tensor | None], logged: dict[str, Tensor]) -> LossTerms:
         """The adversarial loss and the terms, each with its weight and interval, as one loss."""
         total = adversarial
         for name, value in added.items():

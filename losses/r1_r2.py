@@ -14,8 +14,8 @@ class R1(Term):
 
     Args:
         weight: gamma; 10 in the paper, scaled with resolution and batch in later work.  At least 0.
-        interval: steps between two penalties, at least 1; 16 in Karras et al. 2020 (arXiv:1912.04958, appendix B), where
-            the penalty is then multiplied by 16.
+        interval: steps between two penalties, at least 1; 16 in Karras et al. 2020 (arXiv:1912.04958, appendix B), who
+            multiply the penalty by it.
         corrects_optimizer: scale the discriminator's Adam as that paper does (`losses.base.AdversarialObjective.
             optimizer_correction`); without it the configured learning rate is what is used.
 

@@ -17,6 +17,7 @@ from metrics.card import MetricCard
 from metrics.efficientnet_lite import EfficientNetLite0
 from metrics.frechet import frechet_distance
 from tests.callbacks.fakes import SHAPE, ColourFeatures, TinyData, TinyModule, make_trainer
+from video_io.pixels import float_to_uint8
 
 FID, FVD = "fid36/colours", "fvd9_4f/colours"
 
@@ -154,6 +155,15 @@ def test_labels_of_the_real_clips_are_the_generated_videos_labels(tmp_path: Path
     make_trainer(tmp_path, measuring(batch_size=4), max_steps=2).fit(module, datamodule=TinyData())
     labels = [labels.tolist() for _, labels in module.generated if labels is not None]
     assert labels == [[0, 1, 0, 1], [0, 1, 0, 1], [1, 0, 1, 0]]  # the last batch is filled up from the one before
+
+
+def test_real_clips_are_the_conditions_of_the_videos_that_are_compared_with_them(tmp_path: Path) -> None:
+    module, data = TinyModule(), TinyData()
+    module.conditions_on_clips = True
+    make_trainer(tmp_path, measuring(batch_size=4), max_steps=1).fit(module, datamodule=data)
+    clips = torch.cat([clips for clips in module.conditions[:2] if clips is not None])
+    real = data.evaluation_dataset(8, "train")
+    assert torch.equal(float_to_uint8(clips), torch.stack([real[index]["clip"] for index in range(8)]))
 
 
 def test_training_is_not_changed(tmp_path: Path) -> None:

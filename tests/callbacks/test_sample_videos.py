@@ -8,6 +8,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from callbacks.sample_videos import SampleVideos, contact_strip, enlarged
 from tests.callbacks.fakes import TinyData, TinyModule, make_trainer
+from video_io.pixels import float_to_uint8
 from video_io.reading import probe, read_clip
 
 
@@ -127,3 +128,13 @@ def test_a_grey_video_is_shown_too(tmp_path: Path) -> None:
 
     make_trainer(tmp_path, SampleVideos(1), max_steps=1).fit(Grey(), datamodule=GreyData())
     assert "step-00000001.mp4" in names(tmp_path)
+
+
+def test_a_generator_that_makes_videos_from_real_clips_gets_those_of_the_data(tmp_path: Path) -> None:
+    module = TinyModule()
+    module.conditions_on_clips = True
+    data = TinyData()
+    make_trainer(tmp_path, SampleVideos(1, num_videos=5, videos_per_pass=2), max_steps=1).fit(module, datamodule=data)
+    clips = torch.cat([clips for clips in module.conditions[:3] if clips is not None])
+    real = data.evaluation_dataset(5, "train")
+    assert torch.equal(float_to_uint8(clips), torch.stack([real[index]["clip"] for index in range(5)]))

@@ -15,6 +15,7 @@ from lightning_modules.update import Judge, Update
 from losses.base import AdversarialObjective, Augmentation, WeightTerm
 from losses.non_saturating import NonSaturating
 from losses.r1_r2 import R1
+from losses.vgan import MaskSparsity
 from networks.base import Generator, Judgement, Latents, View
 from tests.lightning_modules.test_video_gan import Recorder
 from tests.lightning_modules.tiny import SHAPE, TinyDiscriminator, TinyGenerator, adam, tiny_trainer, tiny_video_gan
@@ -254,7 +255,7 @@ def test_fine_tuning_starts_from_a_run_and_trains_what_it_is_told(tmp_path: Path
 
 
 def test_mistakes_of_fine_tuning(tmp_path: Path, checkpoint: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no file nowhere.ckpt"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file nowhere\.ckpt"):
         FineTuning("nowhere.ckpt")
     (tmp_path / "rubbish.ckpt").write_bytes(b"rubbish")
     with pytest.raises(ValueError, match="is no checkpoint of a run"):
@@ -297,7 +298,7 @@ class Conditions(AdversarialObjective):
     """Checks that fake clips were made from the real ones beside them."""
 
     def discriminator_adversarial(self, real: Any, fake: Any, draw: Any) -> Tensor:
-        assert draw.latents["first"].shape == (4, 3, 1, 8, 8)
+        assert draw.latents["first"].shape == (len(real[0]), 3, 1, 8, 8)
         return real[0].mean()
 
     def generator_adversarial(self, real: Any, fake: Any, draw: Any) -> Tensor:
@@ -335,6 +336,13 @@ def test_a_penalty_of_one_norm_a_clip_and_batch_norm_contradict_each_other(tmp_p
     module.discriminator.layers.insert(1, nn.BatchNorm3d(4))
     module.trainer = tiny_trainer(tmp_path)
     with pytest.raises(MisconfigurationException, match=r"R1 takes .* discriminator.layers.1 is a batch norm"):
+        module.setup("fit")
+
+
+def test_what_a_player_does_not_give_is_found_before_the_first_step(tmp_path: Path) -> None:
+    module = tiny_video_gan(NonSaturating(terms={"mask": MaskSparsity()}))
+    module.trainer = tiny_trainer(tmp_path)
+    with pytest.raises(MisconfigurationException, match="mask"):
         module.setup("fit")
 
 

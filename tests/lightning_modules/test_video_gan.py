@@ -155,7 +155,9 @@ def test_resuming_from_a_checkpoint_is_exact(tmp_path: Path) -> None:
 def test_bfloat16_keeps_weights_clips_and_the_penalty_in_float32(tmp_path: Path) -> None:
     module = tiny_video_gan(WGANGP())
     seen: list[tuple[torch.dtype, torch.dtype]] = []  # of the clips and of their logits
-    module.discriminator.register_forward_hook(lambda _, clips, judged: seen.append((clips[0].dtype, judged.logits[0].dtype)))
+    module.discriminator.register_forward_hook(
+        lambda _, clips, judged: seen.append((clips[0].dtype, judged.logits[0].dtype))
+    )
     coarse = tiny_trainer(tmp_path, max_steps=1, precision="bf16-mixed")
     coarse.fit(module)
     in_bfloat16, in_float32 = (torch.float32, torch.bfloat16), (torch.float32, torch.float32)

@@ -82,7 +82,9 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
 def tiny_video_gan(objective: AdversarialObjective | None = None, **settings: Any) -> TinyVideoGAN:
     torch.manual_seed(0)
     settings = {"generator_optimizer": adam, "discriminator_optimizer": adam, **settings}
-    return TinyVideoGAN(TinyGenerator(), TinyDiscriminator(), objective or NonSaturating(terms={"r1": R1(1.0)}), **settings)
+    return TinyVideoGAN(
+        TinyGenerator(), TinyDiscriminator(), objective or NonSaturating(terms={"r1": R1(1.0)}), **settings
+    )
 
 
 def tiny_trainer(folder: Any, **settings: Any) -> Trainer:

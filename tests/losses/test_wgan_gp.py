@@ -2,23 +2,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from losses.base import Draw
-from losses.wgan_gp import WGANGP
-
-SHAPE = (3, 4, 8, 8)  # C, T, H, W
-
-
-class LinearCritic(nn.Module):
-    """D(x) = <w, x>, whose gradient is w everywhere; several heads have several w."""
-
-    def __init__(self, *norms: float, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        weights = torch.randn(len(norms), *SHAPE, dtype=dtype)
-        lengths = weights.flatten(1).norm(dim=1).view(-1, 1, 1, 1, 1)
-        self.weights = nn.Parameter(weights / lengths * torch.tensor(norms, dtype=dtype).view(-1, 1, 1, 1, 1))
-
-    def forward(self, videos: Tensor, labels: Tensor | None = None) -> tuple[Tensor, ...]:
-        return tuple((videos * weight).flatten(1).sum(dim=1) for weight in self.weights)
+from losses.base import Draw, judge, own_noise
+from losses.wgan_gp import WGANGP, GradientPenalty
+from networks.base import Judgement
+from tests.losses.critics import SHAPE, LinearCritic, judging
 
 
 def clips(num_clips: int = 5) -> tuple[Tensor, Tensor, Draw]:
@@ -36,12 +23,12 @@ def test_penalty_of_a_linear_critic(norm: float) -> None:
 def test_losses_of_a_linear_critic() -> None:
     real, fake, draw = clips()
     critic = LinearCritic(2.0)
-    distance = (critic(real)[0] - critic(fake)[0]).mean()
+    distance = (critic(real).logits[0] - critic(fake).logits[0]).mean()
     terms = WGANGP(10.0).discriminator_loss(critic, real, fake, None, draw)
     torch.testing.assert_close(terms.named["wasserstein_distance"], distance)
     torch.testing.assert_close(terms.total, -distance + 10.0 * (2.0 - 1) ** 2)
     generator_terms = WGANGP(10.0).generator_loss(critic, real, fake, None, draw)
-    torch.testing.assert_close(generator_terms.total, -critic(fake)[0].mean())
+    torch.testing.assert_close(generator_terms.total, -critic(fake).logits[0].mean())
 
 
 def test_each_head_has_its_own_penalty() -> None:
@@ -54,24 +41,45 @@ def test_the_penalised_clips_lie_between_real_and_fake_one_place_a_clip() -> Non
     real, fake, draw = torch.ones(4, *SHAPE), -torch.ones(4, *SHAPE), clips(4)[2]
     seen = []
 
-    def critic(videos: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+    def critic(videos: Tensor, labels: Tensor | None) -> Judgement:
         seen.append(videos.detach())
-        return (videos.flatten(1).sum(dim=1),)
+        return Judgement((videos.flatten(1).sum(dim=1),))
 
     WGANGP().discriminator_loss(critic, real, fake, None, draw)
     mixed = seen[-1].flatten(1)
     assert torch.equal(mixed, mixed[:, :1].expand_as(mixed))
-    torch.testing.assert_close(mixed[:, 0], 2 * draw.noise["mix"] - 1)
+    torch.testing.assert_close(mixed[:, 0], 2 * draw.noise["gradient_penalty/mix"] - 1)
     assert len(mixed[:, 0].unique()) == 4
 
 
+def test_heads_can_be_chosen() -> None:
+    real, fake, _ = clips()
+    penalty = GradientPenalty(heads=[1])
+    critic = LinearCritic(2.0, 4.0)
+    objective = WGANGP(0.0, {"second": penalty})
+    terms = objective.discriminator_loss(critic, real, fake, None, Draw(0, {"second/mix": torch.rand(5)}))
+    torch.testing.assert_close(terms.named["second"], torch.tensor(9.0))
+    assert "gradient_penalty" not in terms.named
+
+
+def test_batch_norm_is_refused_and_spectral_norm_doubtful() -> None:
+    with pytest.raises(ValueError, match=r"GradientPenalty takes one gradient norm a clip, but discriminator.1 is a b"):
+        WGANGP().check(nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4)))
+    WGANGP().check(nn.Sequential(nn.Conv3d(3, 4, 3), nn.GroupNorm(1, 4), nn.InstanceNorm3d(4)))
+    with pytest.warns(UserWarning, match="both bound its slope, one is enough"):
+        WGANGP().check(nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Conv3d(3, 4, 3))))
+
+
 def test_second_derivatives_reach_the_critic() -> None:
+    torch.manual_seed(0)
     real, fake, draw = clips(2)
     critic = nn.Sequential(nn.Conv3d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 2 * 6 * 6, 1))
     weight = critic[0].weight
 
     def penalty() -> Tensor:
-        return WGANGP().penalty(lambda videos, labels: (critic(videos).squeeze(1),), real, fake, None, draw)
+        discriminator = judging(critic)
+        sides = [judge(discriminator, clips, None) for clips in (real, fake)]
+        return GradientPenalty().discriminator_term(discriminator, *sides, own_noise(draw, "gradient_penalty"))
 
     (gradient,) = torch.autograd.grad(penalty(), weight)
     step = 1e-2 * gradient / gradient.norm()
@@ -97,10 +105,10 @@ def test_the_penalty_is_in_float32_under_autocast() -> None:
     critic = nn.Conv3d(3, 1, (4, 8, 8))
     dtypes = []
 
-    def discriminator(videos: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+    def discriminator(videos: Tensor, labels: Tensor | None) -> Judgement:
         logits = critic(videos).flatten(1).squeeze(1)
         dtypes.append(logits.dtype)
-        return (logits,)
+        return Judgement((logits,))
 
     with torch.autocast("cpu", dtype=torch.bfloat16):
         terms = WGANGP().discriminator_loss(discriminator, real, fake, None, draw)

@@ -14,7 +14,8 @@ def test_shapes_and_range(num_frames: int, size: int) -> None:
     videos = generator(latents(generator))
     assert videos.shape == (2, 3, num_frames, size, size) == (2, *generator.video_shape)
     assert videos.abs().max() <= 1
-    (logits,) = CompactDiscriminator(num_frames, size, base_channels=4)(videos)
+    ((logits,), (features,), _) = (discriminator := CompactDiscriminator(num_frames, size, base_channels=4))(videos)
+    assert features.shape == (2, *discriminator.num_features)
     assert logits.shape == (2,)
 
 
@@ -44,12 +45,12 @@ def test_parameter_counts() -> None:
 def test_the_discriminator_keeps_clips_apart() -> None:
     discriminator = CompactDiscriminator(8, 16, base_channels=4)
     clips = torch.rand(3, 3, 8, 16, 16)
-    torch.testing.assert_close(discriminator(clips)[0][:1], discriminator(clips[:1])[0])
+    torch.testing.assert_close(discriminator(clips).logits[0][:1], discriminator(clips[:1]).logits[0])
 
 
 def test_gradients_reach_every_parameter() -> None:
     generator, discriminator = CompactGenerator(8, 16, base_channels=4), CompactDiscriminator(8, 16, base_channels=4)
-    discriminator(generator(latents(generator)))[0].sum().backward()
+    discriminator(generator(latents(generator))).logits[0].sum().backward()
     for network in (generator, discriminator):
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name

@@ -21,7 +21,8 @@ def test_shapes_and_range(num_frames: int, size: int) -> None:
     videos = generator(generator.sample_latents(2, torch.Generator().manual_seed(0)))
     assert videos.shape == (2, 3, num_frames, size, size) == (2, *generator.video_shape)
     assert videos.abs().max() <= 1
-    (score,) = SpatiotemporalCritic(num_frames, size, base_channels=8)(videos)
+    ((score,), (features,), _) = (critic := SpatiotemporalCritic(num_frames, size, base_channels=8))(videos)
+    assert features.shape == (2, *critic.num_features)
     assert score.shape == (2,)
 
 
@@ -47,12 +48,12 @@ def test_the_tables_in_the_docstrings() -> None:
 def test_the_critic_keeps_clips_apart() -> None:
     critic = SpatiotemporalCritic(16, 16, base_channels=4)
     clips = torch.rand(3, 3, 16, 16, 16)
-    torch.testing.assert_close(critic(clips)[0][:1], critic(clips[:1])[0])
+    torch.testing.assert_close(critic(clips).logits[0][:1], critic(clips[:1]).logits[0])
 
 
 def test_gradients_reach_every_parameter() -> None:
     generator, critic = SpatiotemporalGenerator(16, 16, base_channels=4), SpatiotemporalCritic(16, 16, base_channels=4)
-    critic(generator(generator.sample_latents(2, torch.Generator())))[0].sum().backward()
+    critic(generator(generator.sample_latents(2, torch.Generator()))).logits[0].sum().backward()
     # A batch norm takes away what a bias before it adds.
     no_effect = {"project.bias", *(f"blocks.{number}.0.bias" for number in range(3))}
     for network, without in ((generator, no_effect), (critic, set())):
