@@ -133,8 +133,10 @@ class VirtualBatchNormLayer(nn.Module):
         points = points.flatten(2) if values.dim() > 2 else points.unsqueeze(2)  # (B, C, ...) -> (B, C, positions)
         mean, variance = self.measured(points) if self.measures else self.with_reference(points)
         normalised = (points - mean) * (variance + self.eps).rsqrt()
-        if self.weight is not None and self.bias is not None:
-            normalised = normalised * self.weight[:, None] + self.bias[:, None]
+        if self.weight is not None:
+            normalised = normalised * self.weight[:, None]
+        if self.bias is not None:
+            normalised = normalised + self.bias[:, None]
         return normalised.view(values.shape).to(values.dtype)
 
     def measured(self, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -74,6 +74,15 @@ def test_the_reference_is_normalised_as_by_batch_norm() -> None:
     torch.testing.assert_close(layer(reference), nn.BatchNorm3d(4)(reference))
 
 
+def test_a_norm_without_bias_or_gain() -> None:
+    reference, values = torch.randn(2, 6, 4, 5)
+    plain = through(VirtualBatchNormLayer(nn.BatchNorm1d(4, affine=False)), reference, values)
+    norm = nn.BatchNorm1d(4)
+    norm.weight.data.fill_(2)
+    norm.register_parameter("bias", None)
+    torch.testing.assert_close(through(VirtualBatchNormLayer(norm), reference, values), 2 * plain)
+
+
 def test_large_means_do_not_cancel() -> None:
     reference, values = torch.randn(8, 1, 500) + 3000, torch.randn(2, 1, 500) + 3000
     result = through(VirtualBatchNormLayer(nn.BatchNorm1d(1)), reference, values)
