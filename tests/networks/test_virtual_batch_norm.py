@@ -202,6 +202,10 @@ def test_mistakes() -> None:
     plain.conditions_on_clips = True
     with pytest.raises(ValueError, match="FrameByFrame takes parts of real clips"):
         VirtualBatchNorm(plain)
+    plain = FrameByFrame()
+    plain.renders = frozenset({"frames"})
+    with pytest.raises(ValueError, match="FrameByFrame renders what a view shows"):
+        VirtualBatchNorm(plain)
     generator = VirtualBatchNorm(FrameByFrame(), 2)
     with pytest.raises(RuntimeError, match="call the VirtualBatchNorm"):
         generator.generator(latents_of(generator, 2))
