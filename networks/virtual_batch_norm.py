@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from networks.base import Generator, Latents, Synthesis
+from networks.base import Generator, Latents, Synthesis, View
 
 
 class Moments(NamedTuple):
@@ -32,7 +32,7 @@ class VirtualBatchNorm(Generator):
     The reference latents (and labels) are drawn once, from the seed, and saved with the run: they are the same on all
     processes, and a video depends neither on the batch nor on the number of processes.  Every call makes the reference
     videos first, at the length of training, with gradients.  So it costs num_reference more videos a call, and videos
-    of other lengths are made with the same statistics.
+    of other lengths, and parts of videos, are made with the same statistics.
 
     An example is what a layer has along its first axis: a video, or a frame where a decoder makes frames one by one.
     Then R is the number of frames of the reference, and frames of one video are normalised one by one as well.
@@ -43,8 +43,9 @@ class VirtualBatchNorm(Generator):
         seed: of the reference batch.
 
     Shapes: as the wrapped generator.
-    Raises: ValueError if the generator has no batch norm, takes parts of real clips or renders views (its layers may
-        be others then than for whole videos), or if the reference is too small.
+    Raises: ValueError if the generator has no batch norm or takes parts of real clips, or if the reference is too small;
+        RuntimeError in a call if it uses a batch norm twice for a video, or renders with some that whole videos do not
+        pass (TGANv2's coarse levels).
     """
 
     def __init__(self, generator: Generator, num_reference: int = 32, seed: int = 0) -> None:
@@ -53,10 +54,9 @@ class VirtualBatchNorm(Generator):
             raise ValueError(f"num_reference is {num_reference}; it must be at least 2")
         if generator.conditions_on_clips:
             raise ValueError(f"{type(generator).__name__} takes parts of real clips, which a reference batch has not")
-        if generator.renders:
-            raise ValueError(f"{type(generator).__name__} renders what a view shows; a reference batch has no view")
         self.generator = generator
         self.any_num_frames = generator.any_num_frames
+        self.renders = generator.renders
         self.layers = list(replaced_batch_norms(generator))
         if not self.layers:
             raise ValueError(f"{type(generator).__name__} has no batch norm to replace")
@@ -82,6 +82,11 @@ class VirtualBatchNorm(Generator):
         """As `forward`, with the wrapped generator's intermediates."""
         with self.reference():
             return self.generator.synthesize(latents, labels)
+
+    def render(self, latents: Latents, labels: Tensor | None, view: View) -> Tensor:
+        """The wrapped generator's."""
+        with self.reference():
+            return self.generator.render(latents, labels, view)
 
     def truncate(self, latents: Latents, psi: float) -> Latents:
         """The wrapped generator's."""
@@ -147,7 +152,10 @@ class VirtualBatchNormLayer(nn.Module):
     def with_reference(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of each example together with the reference, (B, C, 1)."""
         if self.moments is None:
-            raise RuntimeError("this layer has no reference; call the VirtualBatchNorm, not the generator in it")
+            raise RuntimeError(
+                "a virtual batch norm has no reference: whole videos do not pass it, or the generator in a "
+                "VirtualBatchNorm was called by itself"
+            )
         reference = self.moments
         variance, mean = torch.var_mean(points, dim=2, correction=0, keepdim=True)
         own = 1 / (reference.num_examples + 1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from networks.base import Generator, Latents
+from networks.base import Generator, Latents, View
 from networks.spatiotemporal import SpatiotemporalGenerator
 from networks.vgan import TwoStreamGenerator
 from networks.virtual_batch_norm import VirtualBatchNorm, VirtualBatchNormLayer
@@ -14,6 +14,7 @@ class FrameByFrame(Generator):
     """Makes frames one by one from a latent a frame, in videos of any length, by class."""
 
     any_num_frames = True
+    renders = frozenset({"first"})
 
     def __init__(self, num_classes: int = 0, twice: bool = False) -> None:
         super().__init__(4, 2, 3, num_classes)
@@ -32,6 +33,11 @@ class FrameByFrame(Generator):
         if self.twice:
             frames = self.layers[3](frames)
         return torch.tanh(frames).unflatten(0, z.shape[:2]).transpose(1, 2)
+
+    def render(self, latents: Latents, labels: Tensor | None, view: View) -> Tensor:
+        """One frame of each video."""
+        chosen = latents["z"][torch.arange(len(latents["z"])), view["first"]]
+        return self({"z": chosen[:, None]}, labels)
 
 
 def latents_of(generator: Generator, num_videos: int, num_frames: int | None = None) -> Latents:
@@ -155,6 +161,14 @@ def test_intermediates_and_truncation_are_the_wrapped_generators() -> None:
     torch.testing.assert_close(generator.truncate(latents, 0.5)["z"], latents["z"] / 2)
 
 
+def test_parts_of_videos_are_rendered_as_in_the_whole() -> None:
+    generator = VirtualBatchNorm(FrameByFrame(), 3)
+    latents, first = latents_of(generator, 2), torch.tensor([3, 1])
+    assert generator.renders == {"first"}
+    rendered = generator.render(latents, None, {"first": first})
+    torch.testing.assert_close(rendered[:, :, 0], generator(latents)[torch.arange(2), :, first])
+
+
 def test_gradients_reach_every_parameter_through_example_and_reference() -> None:
     generator = VirtualBatchNorm(FrameByFrame(2), 3)
     (generator(latents_of(generator, 2), torch.tensor([0, 0])) * torch.randn(2, 3, 4, 2, 2)).sum().backward()
@@ -202,12 +216,8 @@ def test_mistakes() -> None:
     plain.conditions_on_clips = True
     with pytest.raises(ValueError, match="FrameByFrame takes parts of real clips"):
         VirtualBatchNorm(plain)
-    plain = FrameByFrame()
-    plain.renders = frozenset({"frames"})
-    with pytest.raises(ValueError, match="FrameByFrame renders what a view shows"):
-        VirtualBatchNorm(plain)
     generator = VirtualBatchNorm(FrameByFrame(), 2)
-    with pytest.raises(RuntimeError, match="call the VirtualBatchNorm"):
+    with pytest.raises(RuntimeError, match="called by itself"):
         generator.generator(latents_of(generator, 2))
     generator = VirtualBatchNorm(FrameByFrame(twice=True), 2)
     with pytest.raises(RuntimeError, match="used twice for a video"):
