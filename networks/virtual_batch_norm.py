@@ -43,7 +43,7 @@ class VirtualBatchNorm(Generator):
         seed: of the reference batch.
 
     Shapes: as the wrapped generator.
-    Raises: ValueError if the generator has no batch norm or takes parts of real clips, or if the reference is too small;
+    Raises: ValueError if the generator has no batch norm or takes parts of real clips, or the reference is too small;
         RuntimeError in a call if it uses a batch norm twice for a video, or renders with some that whole videos do not
         pass (TGANv2's coarse levels).
     """

@@ -54,6 +54,22 @@ def test_the_gradient_goes_to_the_generated_clips_alone() -> None:
     torch.testing.assert_close(fake.grad, expected.view(1, 3, 1, 1, 1).expand_as(fake))
 
 
+def test_the_means_are_over_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+
+    def first_process(tensor: Tensor) -> Tensor:
+        sent.append(tensor)
+        return tensor
+
+    def second_process(tensor: Tensor) -> Tensor:
+        return (tensor + sent.pop(0)) / 2
+
+    for part, exchange in ((slice(0, 3), first_process), (slice(3, 6), second_process)):
+        monkeypatch.setattr("losses.feature_matching.mean_over_processes", exchange)
+        terms = FeatureMatchingGAN().generator_loss(discriminator, REAL[part], FAKE[part], None, Draw())
+    torch.testing.assert_close(terms.total, distance())
+
+
 def test_in_float32_under_autocast() -> None:
     layer = nn.Linear(96, 4)
 
