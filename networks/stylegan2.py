@@ -17,7 +17,7 @@ from networks.stylegan2_layers import (
 
 
 class SynthesisNetwork(nn.Module):
-    """A 4x4 constant through modulated convolutions to pictures (arXiv:1912.04958, section 2.2 and figure 7c).
+    """A 4x4 constant through modulated convolutions to pictures (arXiv:1912.04958, section 2.2 and figure 7b).
 
     Args:
         size: H = W of the pictures, a power of two from 8.

@@ -342,3 +342,8 @@ def filtered(x: Tensor, matrix: Tensor) -> Tensor:
     """
     matrix = matrix.to(x.dtype)
     return matrix @ x @ matrix.T
+
+
+def take_frames(videos: Tensor, times: Tensor) -> Tensor:
+    """The frames of each video at `times` (B, N), indices: (B, C, T, H, W) -> (B, C, N, H, W)."""
+    return videos.take_along_dim(times[:, None, :, None, None], dim=2)
