@@ -1,6 +1,6 @@
 """Draw how FVD and FID answer to damage: noise, blur, frames swapped in time, a still picture.
 
-    python benchmarks/metric_curves.py --videos path/to/videos --output docs/metric_curves.png
+    python -m benchmarks.metric_curves --videos path/to/videos --output docs/metric_curves.png
 
 A yardstick is good for something if it rises with every kind of damage, step by step.  Frames swapped in time change no
 frame: FID must not see them, and FVD must.  The first 16 frames of every video are measured against the same damaged,

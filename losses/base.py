@@ -295,7 +295,7 @@ def judge(
     """Ask the discriminator; `differentiable` clips are detached, float32, require gradients and have no autocast."""
     if differentiable:
         with in_float32(clips):
-            clips = clips.detach().float().requires_grad_(True)
+            clips = precise(clips.detach()).requires_grad_(True)
             opinion = discriminator(clips, labels)
     else:
         opinion = discriminator(clips, labels)
@@ -309,14 +309,19 @@ def own_noise(draw: Draw, name: str) -> Draw:
     return replace(draw, noise=own)
 
 
+def precise(head: Tensor) -> Tensor:
+    """In float32, or in float64 if it is."""
+    return head if head.dtype == torch.float64 else head.float()
+
+
 def score(head: Tensor) -> Tensor:
-    """Mean logit of each clip, (B, ...) -> (B,), in float32."""
-    return head.float().flatten(1).mean(dim=1) if head.dim() > 1 else head.float()
+    """Mean logit of each clip, (B, ...) -> (B,), in float32 or float64."""
+    return precise(head).flatten(1).mean(dim=1) if head.dim() > 1 else precise(head)
 
 
 def sum_of_means(function: Callable[[Tensor], Tensor], logits: Logits) -> Tensor:
-    """mean f(D(x)) over clips and positions in float32, summed over heads."""
-    return torch.stack([function(head.float()).mean() for head in logits]).sum()
+    """mean f(D(x)) over clips and positions, in float32 or float64, summed over heads."""
+    return torch.stack([function(precise(head)).mean() for head in logits]).sum()
 
 
 def mean_over_heads(logits: Logits) -> Tensor:

@@ -10,7 +10,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from losses.base import DiscriminatorFunction, Logits, in_float32, score
+from losses.base import DiscriminatorFunction, Logits, in_float32, precise, score
 
 BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
 
@@ -34,7 +34,7 @@ def logits_with_gradient(
 ) -> tuple[Logits, tuple[Tensor, ...]]:
     """Logits of `clips` and, for each head, the squared norms of their gradients, (B,), in float32."""
     with in_float32(clips):
-        clips = clips.detach().float().requires_grad_(True)
+        clips = precise(clips.detach()).requires_grad_(True)
         logits = discriminator(clips, labels).logits
         return logits, squared_gradient_norms(logits, clips)
 

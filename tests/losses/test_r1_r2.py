@@ -52,7 +52,7 @@ def test_one_norm_a_clip_over_all_five_axes_in_float64() -> None:
     scale = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
     logits = (scale * clips.square().flatten(1).sum(dim=1),)
     (norms,) = squared_gradient_norms(logits, clips)
-    torch.testing.assert_close(norms, ((2 * scale.view(-1, 1) * clips.flatten(1)) ** 2).sum(dim=1).float().double())
+    torch.testing.assert_close(norms, ((2 * scale.view(-1, 1) * clips.flatten(1)) ** 2).sum(dim=1))
 
 
 def test_a_map_of_logits_is_averaged_within_its_clip() -> None:
@@ -80,6 +80,19 @@ def test_penalties_are_in_float32_under_autocast_and_the_rest_is_not() -> None:
         terms = NonSaturating(terms={"r1": R1()}).discriminator_loss(discriminator, real, fake, None, Draw())
     assert dtypes == [torch.float32, torch.bfloat16]
     torch.testing.assert_close(terms.named["r1"], critic.weight.square().sum().detach() / 2)
+
+
+@pytest.mark.parametrize("term", [R1(3.0), R2(3.0)])
+def test_gradients_of_the_penalty_in_float64(term: R1) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    real, fake = torch.rand(2, 2, 4, dtype=torch.float64)
+
+    def loss(weight: Tensor) -> Tensor:
+        discriminator = judging(lambda clips: torch.tanh(clips @ weight.T).sum(dim=1))
+        return NonSaturating(terms={"penalty": term}).discriminator_loss(discriminator, real, fake, None, Draw()).total
+
+    assert torch.autograd.gradcheck(loss, weight, eps=1e-6, atol=1e-6)
 
 
 def test_r1_trains_the_discriminator() -> None:

@@ -1,0 +1,1 @@
+"""Figures and pictures that take too long for a test."""
