@@ -10,13 +10,11 @@ from torch.utils.data import Dataset
 
 @runtime_checkable
 class MakesVideos(Protocol):
-    """A module that generates videos for callbacks; one method call of it is one pass on one process.
+    """A module that generates videos for callbacks; one method call of it is one pass on one process."""
 
-    Attributes:
-        conditions_on_clips: whether `generate` needs real clips.
-    """
-
-    conditions_on_clips: bool
+    @property
+    def conditions_on_clips(self) -> bool:
+        """Whether `generate` needs real clips."""
 
     def sample_latents(self, indices: range, seed: int) -> dict[str, Tensor]:
         """Latents of the videos `indices`, on the module's device; video i's depend on (seed, i) alone."""
@@ -36,15 +34,15 @@ class MakesVideos(Protocol):
 
 @runtime_checkable
 class ProvidesClips(Protocol):
-    """A datamodule that gives callbacks a fixed set of real clips.
+    """A datamodule that gives callbacks a fixed set of real clips."""
 
-    Attributes:
-        video_shape: (C, T, H, W) of every clip.
-        fps: frames per second of the clips as the generator sees them.
-    """
+    @property
+    def video_shape(self) -> tuple[int, int, int, int]:
+        """(C, T, H, W) of every clip."""
 
-    video_shape: tuple[int, int, int, int]
-    fps: float
+    @property
+    def fps(self) -> float:
+        """Frames per second of the clips as the generator sees them."""
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
         """Clips of a split ("train" or "validation"), the same ones every time.
