@@ -27,6 +27,8 @@ class DRAGAN(Term):
     Raises: ValueError if an argument is out of its range, or if the discriminator has batch norm.
     """
 
+    penalizes_gradients = True
+
     def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
         super().__init__(weight, interval)
 

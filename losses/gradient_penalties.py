@@ -59,7 +59,12 @@ def refuse_batch_norm(discriminator: nn.Module, penalty: str) -> None:
 
 def warn_of_spectral_norm(discriminator: nn.Module, penalty: str) -> None:
     """Both bound the discriminator's slope; one of them is enough."""
-    if any(".parametrizations." in f".{name}." for name, _ in discriminator.named_modules()):
+    if has_spectral_norm(discriminator):
         warnings.warn(
             f"the discriminator has spectral norm and {penalty}: both bound its slope, one is enough", stacklevel=2
         )
+
+
+def has_spectral_norm(discriminator: nn.Module) -> bool:
+    """Whether any weight is divided by its spectral norm."""
+    return any("SpectralNorm" in type(module).__name__ for module in discriminator.modules())

@@ -77,6 +77,7 @@ class CosineWeighted(Term):
         self.last = last
         self.decay_steps = decay_steps
         self.differentiates = term.differentiates
+        self.penalizes_gradients = term.penalizes_gradients
 
     def is_due(self, step: int) -> bool:
         """Always, unless the weight is 0."""

@@ -4,9 +4,9 @@ import warnings
 from collections.abc import Mapping
 
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Logits, LossTerms, Term, sum_of_means
+from losses.gradient_penalties import has_spectral_norm
 from losses.weight_constraint import WeightConstraint
 
 
@@ -66,7 +66,7 @@ class Wasserstein(AdversarialObjective):
         """
         super().check(discriminator)
         normed = has_spectral_norm(discriminator)
-        penalised = any(penalizes_gradients(term) for term in self.terms.values())
+        penalised = any(term.penalizes_gradients and term.weight > 0 for term in self.terms.values())
         if self.constraint is None and not (normed or penalised):
             raise ValueError(
                 "nothing bounds the slope of this Wasserstein critic, so its loss has no minimum; give a constraint "
@@ -79,25 +79,6 @@ class Wasserstein(AdversarialObjective):
                 "afterwards, so it does next to nothing; use one of the two",
                 stacklevel=2,
             )
-
-
-def penalizes_gradients(term: Term) -> bool:
-    """Whether a term bounds the discriminator's slope: it differentiates the clips, or says so itself.
-
-    A penalty at other points than the clips, such as between real and fake ones, has `penalizes_gradients = True`.
-    """
-    return term.weight > 0 and (bool(term.differentiates) or getattr(term, "penalizes_gradients", False))
-
-
-def has_spectral_norm(discriminator: nn.Module) -> bool:
-    """Whether any weight is a parametrisation that divides it by its spectral norm."""
-    return any(
-        "SpectralNorm" in type(step).__name__
-        for module in discriminator.modules()
-        if parametrize.is_parametrized(module)
-        for steps in module.parametrizations.values()  # type: ignore[operator]
-        for step in steps
-    )
 
 
 def identity(logits: Tensor) -> Tensor:

@@ -133,7 +133,11 @@ class Discriminator(nn.Module, ABC):
         self.num_classes = num_classes
 
     def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """Draw, on the CPU, what to see of each clip: named tensors, each with the clips along its first axis."""
+        """Draw, on the CPU, what to see of each clip: named tensors, each with the clips along its first axis.
+
+        A name has one meaning for all networks, since a generator that `renders` it makes what `look` would show:
+        "times" are frames that `look` keeps, in that order.
+        """
         return {}
 
     def look(self, videos: Tensor, view: View) -> Tensor:

@@ -114,15 +114,15 @@ class FrameGANDiscriminator(Discriminator):
         self.num_features = (self.judge.num_features,)
 
     def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """Which frames to see: `kept_frames`, (num_clips, frames_per_clip), ascending; nothing where all are seen."""
+        """Which frames to see: `times`, (num_clips, frames_per_clip), ascending; nothing where all are seen."""
         if self.frames_per_clip is None:
             return {}
         order = torch.rand(num_clips, self.num_frames, generator=rng).argsort(dim=1)
-        return {"kept_frames": order[:, : self.frames_per_clip].sort(dim=1).values}
+        return {"times": order[:, : self.frames_per_clip].sort(dim=1).values}
 
     def look(self, videos: Tensor, view: View) -> Tensor:
         """The frames of the view."""
-        return pick_frames(videos, view["kept_frames"]) if "kept_frames" in view else videos
+        return pick_frames(videos, view["times"]) if "times" in view else videos
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class; labels are not used."""

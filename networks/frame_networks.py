@@ -73,7 +73,7 @@ class FrameGenerator(Generator):
     """
 
     any_num_frames = True
-    renders = frozenset({"kept_frames"})  # the discriminator sees these alone
+    renders = frozenset({"times"})  # the discriminator sees these alone
 
     def __init__(
         self,
@@ -97,10 +97,10 @@ class FrameGenerator(Generator):
         return self.draw(self.frame_codes(latents, labels))
 
     def render(self, latents: Latents, labels: Tensor | None, view: View) -> Tensor:
-        """The frames `view["kept_frames"]`, (B, k), of each video: (B, C, k, H, W)."""
+        """The frames `view["times"]`, (B, k), of each video: (B, C, k, H, W)."""
         codes = self.frame_codes(latents, labels)
         clips = torch.arange(len(codes), device=codes.device)[:, None]
-        return self.draw(codes[clips, view["kept_frames"]])  # (B, T, code_dim) -> (B, k, code_dim)
+        return self.draw(codes[clips, view["times"]])  # (B, T, code_dim) -> (B, k, code_dim)
 
     def draw(self, codes: Tensor) -> Tensor:
         """(B, T, code_dim) -> (B, C, T, H, W)."""

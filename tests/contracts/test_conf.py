@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from experiment.command_line import Experiment, build
+from tests.contracts.first_stage import first_stage, untrained_image_checkpoint
 from video_io.writing import write_video
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "conf").glob("*.yaml"))
+SMALL = sorted((ROOT / "conf" / "small").glob("*.yaml"))
 DATA = sorted((ROOT / "conf" / "data").glob("*.yaml"))
 TRAINERS = sorted((ROOT / "conf" / "trainer").glob("*.yaml"))
 
@@ -26,6 +28,12 @@ def videos(tmp_path: Path) -> Path:
     return tmp_path / "videos"
 
 
+@pytest.fixture(scope="module")
+def image_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What conf/stylegan_image.yaml leaves, untrained."""
+    return untrained_image_checkpoint(tmp_path_factory.mktemp("images"), ["--config", "conf/stylegan_image.yaml"])
+
+
 def built(tmp_path: Path, *arguments: str) -> Experiment:
     return build([*arguments, "--runs_folder", str(tmp_path / "runs")])
 
@@ -35,21 +43,27 @@ def names(paths: list[Path]) -> list[str]:
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=names(EXPERIMENTS))
-def test_every_experiment_builds(path: Path, tmp_path: Path, videos: Path) -> None:
-    experiment = built(tmp_path, "--config", str(path), "--data.root", str(videos), "--trainer.accelerator", "cpu")
+def test_every_experiment_builds(path: Path, tmp_path: Path, videos: Path, image_checkpoint: Path) -> None:
+    arguments = ["--config", str(path), "--data.root", str(videos), "--trainer.accelerator", "cpu"]
+    experiment = built(tmp_path, *arguments, *first_stage(path.stem, image_checkpoint))
     assert experiment.model.video_shape == experiment.datamodule.video_shape
     assert (experiment.run_folder / "config.yaml").read_text().startswith("# pytorch_lightning==")
 
 
+def test_every_experiment_but_the_demo_has_a_small_variant() -> None:
+    assert {path.stem for path in EXPERIMENTS} - {"demo"} == {path.stem for path in SMALL}
+
+
 @pytest.mark.parametrize("path", DATA, ids=names(DATA))
-def test_every_data_set_goes_with_every_experiment(path: Path, tmp_path: Path, videos: Path) -> None:
-    for config in EXPERIMENTS:
-        experiment = built(
-            tmp_path, "--config", str(config), "--data", str(path), "--data.root", str(videos),
-            "--trainer.accelerator", "cpu",
-        )  # fmt: skip
-        assert experiment.datamodule.num_videos("train") >= 2
-        assert experiment.model.video_shape == experiment.datamodule.video_shape
+@pytest.mark.parametrize("experiment", ["demo", "wgan_gp", "mocogan_categorical"])
+def test_every_data_set_goes_with_experiments(path: Path, experiment: str, tmp_path: Path, videos: Path) -> None:
+    small = ["--config", str(ROOT / "conf/small" / f"{experiment}.yaml")] if experiment != "demo" else []
+    built_on = built(
+        tmp_path, "--config", str(ROOT / "conf" / f"{experiment}.yaml"), *small, "--data", str(path),
+        "--data.root", str(videos), "--trainer.accelerator", "cpu",
+    )  # fmt: skip
+    assert built_on.datamodule.num_videos("train") >= 2
+    assert built_on.model.video_shape == built_on.datamodule.video_shape
 
 
 @pytest.mark.parametrize("path", [path for path in TRAINERS if path.stem != "gpu"], ids=lambda path: path.stem)

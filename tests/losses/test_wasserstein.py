@@ -31,6 +31,7 @@ class Slope(Term):
 
 class SlopeOfReal(Term):
     differentiates = frozenset({"real"})
+    penalizes_gradients = True
 
     def discriminator_term(
         self, discriminator: DiscriminatorFunction, real: Judged, fake: Judged, draw: Draw

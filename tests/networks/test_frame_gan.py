@@ -50,7 +50,7 @@ def test_random_frames_of_each_clip() -> None:
     discriminator = FrameGANDiscriminator(5, 16, frames_per_clip=3, base_channels=4).eval()
     clips = torch.rand(400, 1, 5, 1, 1).expand(400, 3, 5, 16, 16)
     view = discriminator.sample_view(400, torch.Generator().manual_seed(0))
-    frames = view["kept_frames"]
+    frames = view["times"]
     assert frames.shape == (400, 3) and (frames.diff(dim=1) > 0).all()
     counts = frames.flatten().bincount(minlength=5)
     assert (counts - 240).abs().max() < 5 * (400 * 0.6 * 0.4) ** 0.5  # each frame with probability 3 / 5

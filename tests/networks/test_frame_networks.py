@@ -135,7 +135,7 @@ def test_a_video_depends_on_its_own_latents_alone(make) -> None:
 def test_single_frames_are_those_of_the_video(make) -> None:
     generator, labels = small(make).eval(), torch.tensor([0, 2])
     latents, frames = generator.sample_latents(2, torch.Generator().manual_seed(0)), torch.tensor([[0, 4], [2, 3]])
-    rendered = generator.render(latents, labels, {"kept_frames": frames})
+    rendered = generator.render(latents, labels, {"times": frames})
     torch.testing.assert_close(rendered, pick_frames(generator(latents, labels), frames))
 
 
