@@ -34,6 +34,7 @@ class DIGANGenerator(Generator):
         motion_dim: length of the motion's noise ~ N(0, I); 512 in the paper.
         w_dim: length of w; 512 in the paper.
         motion_sigma: 0.25 in the paper; larger is more motion and, beyond some point, flicker.
+        num_frequencies: of the Fourier features; 128 in the paper.
         rank: of the modulation; 10 in the paper.
         base_channels: channels are min(base_channels / resolution, max_channels); 32768 in the paper.
         max_channels: 512 in the paper.
@@ -55,6 +56,7 @@ class DIGANGenerator(Generator):
         motion_dim: int = 512,
         w_dim: int = 512,
         motion_sigma: float = 0.25,
+        num_frequencies: int = 128,
         rank: int = 10,
         base_channels: int = 32768,
         max_channels: int = 512,
@@ -70,8 +72,9 @@ class DIGANGenerator(Generator):
         self.blocks = nn.ModuleList()
         for number, (resolution, outputs) in enumerate(zip(resolutions(size), widths, strict=True)):
             inputs = widths[number - 1] if number else 0
+            grid = max(resolution, first_grid)
             starts = number == 0 or resolution > first_grid
-            features = FourierFeatures(w_dim, motion_dim, max(resolution, first_grid), motion_sigma) if starts else None
+            features = FourierFeatures(w_dim, motion_dim, grid, motion_sigma, num_frequencies) if starts else None
             num_layers = 1 if number == 0 else 2 if resolution < 128 else 3
             self.blocks.append(DIGANBlock(inputs, outputs, channels, w_dim, rank, num_layers, features))
 

@@ -8,13 +8,11 @@ from torch import Tensor, nn
 
 from networks.stylegan2_layers import EqualizedLinear, activated, in_float32
 
-NUM_FREQUENCIES = 128
-
 
 class FourierFeatures(nn.Module):
     """Sines and cosines of positions in a video, whose phases move with time (arXiv:2202.10571, section 3).
 
-    For each of 128 frequencies the angle at (x, y, t) is
+    For each frequency the angle at (x, y, t) is
 
         sqrt(10) W (x, y) + b + MLP(leaky_relu(sigma t A [w, motion])),
 
@@ -25,21 +23,25 @@ class FourierFeatures(nn.Module):
         motion_dim: length of the motion's noise.
         size: H = W.
         motion_sigma: 0.25 in the paper; larger is more motion and, beyond some point, flicker.
+        num_frequencies: 128 in the paper.
 
-    Shapes: w (B, w_dim), motion (B, motion_dim), times (B, T) -> (B, 256, T, size, size).
+    Shapes: w (B, w_dim), motion (B, motion_dim), times (B, T) -> (B, 2 num_frequencies, T, size, size).
     """
 
     positions: Tensor
-    num_outputs = 2 * NUM_FREQUENCIES
 
-    def __init__(self, w_dim: int, motion_dim: int, size: int, motion_sigma: float = 0.25) -> None:
+    def __init__(
+        self, w_dim: int, motion_dim: int, size: int, motion_sigma: float = 0.25, num_frequencies: int = 128
+    ) -> None:
         super().__init__()
+        self.num_frequencies = num_frequencies
+        self.num_outputs = 2 * num_frequencies
         self.motion_sigma = motion_sigma
-        self.to_waves = EqualizedLinear(w_dim, 3 * NUM_FREQUENCIES)  # W (two each) and b
-        self.to_motion = EqualizedLinear(w_dim + motion_dim, NUM_FREQUENCIES)
+        self.to_waves = EqualizedLinear(w_dim, 3 * num_frequencies)  # W (two each) and b
+        self.to_motion = EqualizedLinear(w_dim + motion_dim, num_frequencies)
         self.motion_mlp = nn.Sequential(
-            EqualizedLinear(NUM_FREQUENCIES, NUM_FREQUENCIES, activates=True),
-            EqualizedLinear(NUM_FREQUENCIES, NUM_FREQUENCIES),
+            EqualizedLinear(num_frequencies, num_frequencies, activates=True),
+            EqualizedLinear(num_frequencies, num_frequencies),
         )
         line = torch.arange(size) / size * 2 - 1
         positions = torch.stack([line.expand(size, size), -line[:, None].expand(size, size)])
@@ -49,12 +51,12 @@ class FourierFeatures(nn.Module):
     def forward(self, w: Tensor, motion: Tensor, times: Tensor) -> Tensor:
         """See the class."""
         with in_float32(w):
-            waves = self.to_waves(w)
-            slopes = math.sqrt(10) * waves[:, : 2 * NUM_FREQUENCIES].unflatten(1, (-1, 2))  # (B, 128, 2)
+            slopes, phases = self.to_waves(w).split([2 * self.num_frequencies, self.num_frequencies], dim=1)
+            slopes = math.sqrt(10) * slopes.unflatten(1, (-1, 2))  # (B, 128, 2)
             speeds = self.to_motion(torch.cat([w, motion], dim=1)).unsqueeze(1)  # (B, 1, 128)
             moved = self.motion_mlp(F.leaky_relu(self.motion_sigma * times.unsqueeze(2) * speeds))  # (B, T, 128)
-            phases = waves[:, 2 * NUM_FREQUENCIES :].unsqueeze(1) + moved
-            angles = (slopes @ self.positions).unsqueeze(2) + phases.transpose(1, 2).unsqueeze(3)  # (B, 128, T, H * W)
+            phases = (phases.unsqueeze(1) + moved).transpose(1, 2)  # (B, 128, T)
+            angles = (slopes @ self.positions).unsqueeze(2) + phases.unsqueeze(3)  # (B, 128, T, H * W)
             return torch.cat([angles.sin(), angles.cos()], dim=1).unflatten(3, (self.size, self.size))
 
 

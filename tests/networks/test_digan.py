@@ -15,7 +15,9 @@ def num_parameters(network: nn.Module) -> int:
 
 def small_generator() -> DIGANGenerator:
     torch.manual_seed(0)
-    return DIGANGenerator(16, 16, 3, 6, 5, 7, motion_sigma=2.0, rank=2, base_channels=64, max_channels=6).eval()
+    return DIGANGenerator(
+        16, 16, 3, 6, 5, 7, motion_sigma=2.0, num_frequencies=8, rank=2, base_channels=64, max_channels=6
+    ).eval()
 
 
 def small_discriminator(num_frames: int = 16, mbstd_group_size: int = 4) -> DIGANDiscriminator:
