@@ -10,7 +10,7 @@ class ConditionalBatchNorm(nn.Module):
     """Batch norm with gain  g + W_g c  and bias  b + W_b c  for the condition c of a video.
 
     c = [z; e(y)] gives the norm of BigGAN (Brock et al. 2019, arXiv:1809.11096, appendix B) and of DVD-GAN
-    (arXiv:1907.06571); c one-hot gives a gain and a bias for each class (Dumoulin et al. 2017, arXiv:1610.07629).
+    (arXiv:1907.06571); c one-hot gives a gain and a bias for each class (Miyato and Koyama 2018, arXiv:1802.05637).
     g starts at 1 and b at 0; W_g and W_b start at 0, where the owner does not initialise them otherwise.
 
     Frames of one video follow each other in the batch and share its condition.

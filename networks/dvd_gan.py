@@ -17,7 +17,7 @@ FIRST_SIZE = 4
 class DVDGANGenerator(Generator):
     """Latents and class to a 4x4 grid, then at each resolution a ConvGRU over time and two residual blocks.
 
-    (arXiv:1907.06571, section 3.1.)
+    (arXiv:1907.06571, section 3.)
 
     | stage, at ch = base_channels | out, at 16 frames of 64x64 |
     |---|---|

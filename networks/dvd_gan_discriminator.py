@@ -12,7 +12,7 @@ from networks.dvd_gan import init_normalized
 
 
 class DVDGANDiscriminator(Discriminator):
-    """D_S judges some full frames one by one, D_T all frames at half the resolution (arXiv:1907.06571, section 3.2).
+    """D_S judges some full frames one by one, D_T all frames at half the resolution (arXiv:1907.06571, section 3).
 
     | layer, at ch = base_channels | D_S: 8 frames of 64x64 | D_T: 16 frames of 64x64 |
     |---|---|---|

@@ -18,9 +18,10 @@ class TGANv2Generator(Generator):
     """A convolutional LSTM and, for each of its frames, residual blocks that double the size (arXiv:1811.09245).
 
     "Train sparsely, generate densely": each level, from a low to the full resolution, has a head of its own that
-    renders frames.  In training (`render`) every second frame is dropped between two levels, with a random offset, so
-    that the expensive blocks see few frames; at generation (`forward`) all frames pass all blocks and only the last
-    head is used.  So `render` is not `look` of `forward`: the two agree at the last level, up to batch statistics.
+    renders frames.  In training (`render`) every second frame is dropped between two levels, with a random offset for
+    each video (the reference code has one a batch), so that the expensive blocks see few frames; at generation
+    (`forward`) all frames pass all blocks and only the last head is used.  So `render` is not `look` of `forward`: the
+    two agree at the last level, up to batch statistics.
 
     | layer | dense, T 16 | rendered for training |
     |---|---|---|

@@ -30,8 +30,10 @@ class TGANv2Discriminator(Discriminator):
     | Linear 512 -> 1 | 1 | 1 | 1 |
 
     Block: ReLU, conv 3x3x3, ReLU, conv 3x3x3, average pooling by 2, plus a shortcut of average pooling, conv 1x1x1; the
-    first lacks the first ReLU and does not pool time.  Axes of length 1 stay, odd ones are padded with zeros.  With
-    classes each level adds the projection <e(y), features> (Miyato and Koyama 2018, arXiv:1802.05637).
+    first lacks the first ReLU and does not pool time.  Axes of length 1 stay (the reference code pads them to 3),
+    other odd ones are padded with zeros.  With classes each level adds the projection <e(y), features> (Miyato and
+    Koyama 2018, arXiv:1802.05637).
+
     21,772,995 parameters at the default size, 7,257,665 a level.
 
     Args:
