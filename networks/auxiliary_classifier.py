@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Judgement, View
+from networks.base import Discriminator, DiscriminatorWrapper, Judgement, View
 
 
-class AuxiliaryClassifier(Discriminator):
+class AuxiliaryClassifier(DiscriminatorWrapper):
     """A linear layer from a discriminator's features to class logits (AC-GAN, Odena et al. 2017, arXiv:1610.09585).
 
     The features of all heads are joined; the logits that judge stay as they are.  Losses say what the classes are:
@@ -22,22 +22,10 @@ class AuxiliaryClassifier(Discriminator):
     """
 
     def __init__(self, discriminator: Discriminator, num_classes: int) -> None:
-        super().__init__(num_classes)
+        super().__init__(discriminator, num_classes, needs_features=True)
         if num_classes < 1:
             raise ValueError(f"num_classes is {num_classes}; a classifier needs at least 1")
-        if not discriminator.num_features:
-            raise ValueError(f"{type(discriminator).__name__} gives no features, which a classifier needs")
-        self.discriminator = discriminator
-        self.num_features = discriminator.num_features
         self.to_classes = nn.Linear(sum(self.num_features), num_classes)
-
-    def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """That of the discriminator."""
-        return self.discriminator.sample_view(num_clips, rng)
-
-    def look(self, videos: Tensor, view: View) -> Tensor:
-        """That of the discriminator."""
-        return self.discriminator.look(videos, view)
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class."""

@@ -147,3 +147,45 @@ class Discriminator(nn.Module, ABC):
     @abstractmethod
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """Judge what `look` gave.  `labels`: (B,) class indices, or None; `view`: needed if `sample_view` gives one."""
+
+
+class DiscriminatorWrapper(Discriminator):
+    """A discriminator around another, which it leaves the view, the look and the features; `forward` is what it adds.
+
+    Args:
+        discriminator: the one inside.
+        num_classes: classes that `labels` may name; None as the one inside.
+        needs_features: whether the one inside must give features.
+
+    Raises: ValueError if it must and does not.
+    """
+
+    def __init__(
+        self, discriminator: Discriminator, num_classes: int | None = None, needs_features: bool = False
+    ) -> None:
+        super().__init__(discriminator.num_classes if num_classes is None else num_classes)
+        if needs_features and not discriminator.num_features:
+            raise ValueError(
+                f"{type(discriminator).__name__} gives no features, which {type(self).__name__} needs; take another "
+                "discriminator"
+            )
+        self.discriminator = discriminator
+        self.num_features = discriminator.num_features
+
+    def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
+        """That of the discriminator inside."""
+        return self.discriminator.sample_view(num_clips, rng)
+
+    def look(self, videos: Tensor, view: View) -> Tensor:
+        """That of the discriminator inside."""
+        return self.discriminator.look(videos, view)
+
+
+def required_labels(labels: Tensor | None, network: Generator | Discriminator) -> Tensor:
+    """The labels.
+
+    Raises: ValueError that says who needs them, if there are none.
+    """
+    if labels is None:
+        raise ValueError(f"{type(network).__name__} has {network.num_classes} classes; it needs labels")
+    return labels

@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator
-
 
 class ConditionalBatchNorm(nn.Module):
     """Batch norm with gain  g + W_g c  and bias  b + W_b c  for the condition c of a video.
@@ -47,10 +45,3 @@ class ConditionalBatchNorm(nn.Module):
             bias = (bias + self.to_bias(condition)).repeat_interleave(num_frames, dim=0)
         gain, bias = (factor[:, :, None, None].to(normalized.dtype) for factor in (gain, bias))
         return torch.addcmul(bias, normalized, gain)
-
-
-def required_labels(labels: Tensor | None, network: Generator | Discriminator) -> Tensor:
-    """The labels, or an error that says who needs them."""
-    if labels is None:
-        raise ValueError(f"{type(network).__name__} has {network.num_classes} classes; it needs labels")
-    return labels

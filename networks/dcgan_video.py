@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Judgement, Latents, View
+from networks.base import Discriminator, Generator, Judgement, Latents, View, required_labels
 from networks.spatiotemporal import first_grid
 from networks.vgan import Norm, init_weights, strided_blocks, upsampling_trunk
 
@@ -69,7 +69,7 @@ class DCGANVideoGenerator(Generator):
         """See the class."""
         inputs = latents["z"]
         if self.embed is not None:
-            inputs = torch.cat([inputs, self.embed(required(labels, self))], dim=1)
+            inputs = torch.cat([inputs, self.embed(required_labels(labels, self))], dim=1)
         return torch.tanh(self.to_pixels(self.trunk(inputs[:, :, None, None, None])))
 
 
@@ -122,16 +122,9 @@ class DCGANVideoDiscriminator(Discriminator):
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class."""
         if self.num_classes:
-            seen = torch.cat([seen, label_maps(required(labels, self), self.num_classes, seen)], dim=1)
+            seen = torch.cat([seen, label_maps(required_labels(labels, self), self.num_classes, seen)], dim=1)
         features = self.blocks(seen)  # (B, 512, T/16, H/16, W/16)
         return Judgement((self.to_logit(features).flatten(),), (features.flatten(1),))
-
-
-def required(labels: Tensor | None, network: Generator | Discriminator) -> Tensor:
-    """The labels, or an error that says who needs them."""
-    if labels is None:
-        raise ValueError(f"{type(network).__name__} has {network.num_classes} classes; it needs the clips' labels")
-    return labels
 
 
 def label_maps(labels: Tensor, num_classes: int, clips: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from networks.base import Generator, Latents
-from networks.conditional_batch_norm import ConditionalBatchNorm, required_labels
+from networks.base import Generator, Latents, required_labels
+from networks.conditional_batch_norm import ConditionalBatchNorm
 from networks.convolutional_recurrence import ConvGRU
 
 FIRST_SIZE = 4

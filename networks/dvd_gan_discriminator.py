@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Judgement, View
-from networks.conditional_batch_norm import required_labels
+from networks.base import Discriminator, Judgement, View, required_labels
 from networks.dvd_gan import init_normalized
 
 

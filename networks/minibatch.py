@@ -5,10 +5,10 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Judgement, View
+from networks.base import Discriminator, DiscriminatorWrapper, Judgement, View
 
 
-class BatchComparison(Discriminator):
+class BatchComparison(DiscriminatorWrapper):
     """A discriminator whose logits get a share that depends on the other clips of the same batch.
 
     A last linear layer on [features, statistics] is one on the features plus one on the statistics; the latter is what
@@ -27,24 +27,10 @@ class BatchComparison(Discriminator):
     """
 
     def __init__(self, discriminator: Discriminator, group_size: int | None) -> None:
-        super().__init__(discriminator.num_classes)
-        if not discriminator.num_features:
-            raise ValueError(
-                f"{type(self).__name__} needs a discriminator that gives features, and this one gives none"
-            )
+        super().__init__(discriminator, needs_features=True)
         if group_size is not None and group_size < 2:
             raise ValueError(f"group_size is {group_size}; it must be at least 2, or null for the whole batch")
-        self.discriminator = discriminator
         self.group_size = group_size
-        self.num_features = discriminator.num_features
-
-    def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """The wrapped discriminator's."""
-        return self.discriminator.sample_view(num_clips, rng)
-
-    def look(self, videos: Tensor, view: View) -> Tensor:
-        """The wrapped discriminator's."""
-        return self.discriminator.look(videos, view)
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """The wrapped discriminator's judgement, with the share of the batch in its logits."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Judgement, Latents, View
+from networks.base import Discriminator, Judgement, Latents, View, required_labels
 from networks.frame_networks import (
     FrameGenerator,
     FrameJudge,
@@ -105,9 +105,7 @@ class MoCoGANGenerator(FrameGenerator):
         """The category of each video, (B,): its label, or the latent."""
         if not self.num_classes:
             return latents["category"]
-        if labels is None:
-            raise ValueError(f"MoCoGANGenerator has num_classes {self.num_classes} and needs labels; none are given")
-        return labels
+        return required_labels(labels, self)
 
     def motion(self, inputs: Tensor, state: Tensor) -> Tensor:
         """(B, T, F), (B, motion_dim) -> (B, T, motion_dim): the GRU's states after each input."""

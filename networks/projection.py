@@ -1,12 +1,11 @@
 """The projection discriminator (Miyato and Koyama 2018)."""
 
-import torch
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Judgement, View
+from networks.base import Discriminator, DiscriminatorWrapper, Judgement, View, required_labels
 
 
-class Projection(Discriminator):
+class Projection(DiscriminatorWrapper):
     """D(x, y) = D(x) + <embed(y), f(x)> for every head (Miyato and Koyama 2018, arXiv:1802.05637, Eq. 3).
 
     f are the features that the discriminator gives, one vector a clip and head; each head has an embedding of its own.
@@ -24,25 +23,13 @@ class Projection(Discriminator):
     """
 
     def __init__(self, discriminator: Discriminator, num_classes: int) -> None:
-        super().__init__(num_classes)
+        super().__init__(discriminator, num_classes, needs_features=True)
         if num_classes < 1:
             raise ValueError(f"num_classes is {num_classes}; a projection of classes needs at least 1")
-        if not discriminator.num_features:
-            raise ValueError(f"{type(discriminator).__name__} gives no features, which a projection needs")
-        self.discriminator = discriminator
-        self.num_features = discriminator.num_features
         embeddings = [nn.Embedding(num_classes, features) for features in self.num_features]
         for embedding in embeddings:
             nn.init.xavier_uniform_(embedding.weight)  # the reference code's; N(0, 1) would drown D(x)
         self.embeddings = nn.ModuleList(embeddings)
-
-    def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """That of the discriminator."""
-        return self.discriminator.sample_view(num_clips, rng)
-
-    def look(self, videos: Tensor, view: View) -> Tensor:
-        """That of the discriminator."""
-        return self.discriminator.look(videos, view)
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class."""
@@ -61,8 +48,7 @@ class Projection(Discriminator):
 
     def checked_labels(self, labels: Tensor | None) -> Tensor:
         """The labels, or an error."""
-        if labels is None:
-            raise ValueError("labels are missing; a projection discriminator needs them")
+        labels = required_labels(labels, self)
         if labels.device.type == "cpu" and ((labels < 0) | (labels >= self.num_classes)).any():
             raise ValueError(
                 f"labels are {labels.min()} to {labels.max()}; num_classes is {self.num_classes}, so they must be "

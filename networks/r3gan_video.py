@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Judgement, Latents, View
+from networks.base import Discriminator, Generator, Judgement, Latents, View, required_labels
 
 FIRST_SIZE = 4  # H = W of the first grid
 MIN_FIRST_FRAMES = 2  # a first grid of one frame would have no neighbours in time to convolve
@@ -99,7 +99,7 @@ class R3GANVideoGenerator(Generator):
         """See the class."""
         z = latents["z"]
         if self.embedding is not None:
-            z = torch.cat([z, self.embedding(checked(labels, self))], dim=1)  # (B, 2 * latent_dim)
+            z = torch.cat([z, self.embedding(required_labels(labels, self))], dim=1)  # (B, 2 * latent_dim)
         features = self.basis * self.scale(z).view(len(z), -1, 1, 1, 1)  # (B, C, T0, 4, 4)
         features = self.stages[0](features)
         for double, blocks in zip(self.doublings, self.stages[1:], strict=True):
@@ -171,7 +171,7 @@ class R3GANVideoDiscriminator(Discriminator):
         features = self.basis(features).flatten(1)  # (B, C, T0, 4, 4) -> (B, C)
         logits = self.to_logit(features)
         if self.embedding is not None:
-            logits = (logits * self.embedding(checked(labels, self))).sum(dim=1, keepdim=True)
+            logits = (logits * self.embedding(required_labels(labels, self))).sum(dim=1, keepdim=True)
         return Judgement((logits.squeeze(1),), (features,))
 
 
@@ -271,13 +271,6 @@ def class_embedding(num_classes: int, dim: int, gain: float = 1.0) -> nn.Embeddi
     embedding = nn.Embedding(num_classes, dim)
     nn.init.normal_(embedding.weight, std=gain / math.sqrt(num_classes))
     return embedding
-
-
-def checked(labels: Tensor | None, network: Generator | Discriminator) -> Tensor:
-    """The labels, which a network with classes needs."""
-    if labels is None:
-        raise ValueError(f"{type(network).__name__} has {network.num_classes} classes and needs labels")
-    return labels
 
 
 def block_gain(num_blocks: int) -> float:

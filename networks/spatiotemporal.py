@@ -132,7 +132,7 @@ def first_grid(num_frames: int, size: int) -> tuple[int, int, int]:
     step = 2**NUM_DOUBLINGS
     for name, length in (("num_frames", num_frames), ("size", size)):
         if length < step or length % step:
-            raise ValueError(f"{name} is {length}; the spatiotemporal networks make multiples of {step} only")
+            raise ValueError(f"{name} is {length}; it must be a multiple of {step} for these networks")
     return num_frames // step, size // step, size // step
 
 

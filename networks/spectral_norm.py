@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from networks.base import Discriminator, Judgement, View
+from networks.base import Discriminator, DiscriminatorWrapper, Judgement, View
 
 LAYERS = (
     nn.Linear,
@@ -18,7 +18,7 @@ LAYERS = (
 )
 
 
-class SpectralNorm(Discriminator):
+class SpectralNorm(DiscriminatorWrapper):
     """W / sigma(W) for every weight W of a discriminator (Miyato et al. 2018, arXiv:1802.05957, Eq. 8).
 
     sigma, the largest singular value of W as a matrix (outputs, everything else), comes from power iteration whose two
@@ -36,7 +36,7 @@ class SpectralNorm(Discriminator):
     """
 
     def __init__(self, discriminator: Discriminator, num_power_iterations: int = 1) -> None:
-        super().__init__(discriminator.num_classes)
+        super().__init__(discriminator)
         if num_power_iterations < 1:
             raise ValueError(f"num_power_iterations is {num_power_iterations}; it must be at least 1")
         layers = [
@@ -48,16 +48,6 @@ class SpectralNorm(Discriminator):
             raise ValueError(f"{type(discriminator).__name__} has no weight that spectral norm could be added to")
         for layer in layers:
             parametrizations.spectral_norm(layer, n_power_iterations=num_power_iterations)
-        self.discriminator = discriminator
-        self.num_features = discriminator.num_features
-
-    def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """That of the discriminator."""
-        return self.discriminator.sample_view(num_clips, rng)
-
-    def look(self, videos: Tensor, view: View) -> Tensor:
-        """That of the discriminator."""
-        return self.discriminator.look(videos, view)
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """As the discriminator, with normalised weights."""

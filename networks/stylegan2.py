@@ -120,7 +120,7 @@ class ImageGenerator(Generator):
 
     def map(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """z (B, latent_dim) and class indices (B,) -> w (B, w_dim)."""
-        return self.mapping(z, one_hot(labels, self.num_classes))
+        return self.mapping(z, one_hot(labels, self))
 
     def synthesize_frames(self, w: Tensor) -> Tensor:
         """w (N, w_dim) -> pictures (N, channels, size, size) in (-1, 1)."""
@@ -219,5 +219,5 @@ class ImageDiscriminator(Discriminator):
         """See the class."""
         if seen.shape[2] != 1:
             raise ValueError(f"clips have {seen.shape[2]} frames; ImageDiscriminator judges one")
-        logits, features = self.scorer(seen.squeeze(2), one_hot(labels, self.num_classes))
+        logits, features = self.scorer(seen.squeeze(2), one_hot(labels, self))
         return Judgement((logits,), (features,))

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from networks.base import Discriminator, Generator, required_labels
+
 
 def in_float32(tensor: Tensor) -> AbstractContextManager[object]:
     """Switch autocast off for the device of `tensor`."""
@@ -43,13 +45,11 @@ def resolutions(size: int) -> list[int]:
     return [2**exponent for exponent in range(2, size.bit_length())]
 
 
-def one_hot(labels: Tensor | None, num_classes: int) -> Tensor | None:
+def one_hot(labels: Tensor | None, network: Generator | Discriminator) -> Tensor | None:
     """(B,) class indices -> (B, num_classes) float32; None if there are no classes, an error if labels are missing."""
-    if num_classes == 0:
+    if network.num_classes == 0:
         return None
-    if labels is None:
-        raise ValueError(f"labels are missing; this network has {num_classes} classes")
-    return F.one_hot(labels, num_classes).float()
+    return F.one_hot(required_labels(labels, network), network.num_classes).float()
 
 
 class EqualizedLinear(nn.Module):

@@ -107,7 +107,7 @@ class StyleGANVGenerator(Generator):
 
     def frames_at(self, latents: Latents, labels: Tensor | None, times: Tensor) -> Tensor:
         """The frames at any times (B, N) between the first and the last of the latents, whole or not."""
-        condition = one_hot(labels, self.num_classes)
+        condition = one_hot(labels, self)
         w = self.mapping.truncated(self.mapping(latents["z"], condition), latents.get("truncation"))
         codes = self.motion(latents["motion"], times, latents["times"][:, :1], condition)  # (B, N, motion_dim)
         frames = self.synthesis(w.repeat_interleave(times.shape[1], dim=0), codes.flatten(0, 1))
@@ -206,7 +206,7 @@ class StyleGANVDiscriminator(Discriminator):
         features = self.frame_blocks(self.from_pixels(frames))
         features = self.clip_blocks(features.unflatten(0, (len(seen), NUM_SEEN)).flatten(1, 2))
         condition = self.differences(view["times"].diff(dim=1)).flatten(1)
-        classes = one_hot(labels, self.num_classes)
+        classes = one_hot(labels, self)
         condition = condition if classes is None else torch.cat([condition, classes], dim=1)
         logits, features = self.epilogue(features, condition)
         return Judgement((logits,), (features,))

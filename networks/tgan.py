@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Judgement, Latents, View
+from networks.base import Discriminator, Generator, Judgement, Latents, View, required_labels
+from networks.spatiotemporal import first_grid
 
-NUM_DOUBLINGS = 4  # the first grids are 1/16 of the video along each axis
 Norm = Literal["batch", "layer", "none"]
 
 
@@ -86,7 +86,7 @@ class TGANGenerator(Generator):
         """See the class."""
         z = latents["z"]
         if self.num_classes:
-            z = torch.cat([z, one_hot(labels, self.num_classes).to(z)], dim=1)
+            z = torch.cat([z, F.one_hot(required_labels(labels, self), self.num_classes).to(z)], dim=1)
         codes = self.temporal(z.unsqueeze(2)).transpose(1, 2)  # (B, latent_dim, 1) -> (B, T, code_dim)
         slow = self.slow(z).unsqueeze(1).expand(-1, codes.shape[1], -1)  # (B, F) -> (B, T, F)
         fast = self.fast(codes.flatten(0, 1))  # (B * T, F)
@@ -147,7 +147,7 @@ class TGANDiscriminator(Discriminator):
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class."""
         if self.num_classes:
-            classes = one_hot(labels, self.num_classes).to(seen)[:, :, None, None, None]
+            classes = F.one_hot(required_labels(labels, self), self.num_classes).to(seen)[:, :, None, None, None]
             seen = torch.cat([seen, classes.expand(-1, -1, *seen.shape[2:])], dim=1)
         features = self.blocks(seen)  # (B, 512, T/16, H/16, W/16)
         return Judgement((self.to_score(features).flatten(),), (features.flatten(1),))
@@ -195,22 +195,6 @@ def without_bias(norm: nn.Module) -> nn.Module:
     """The same batch norm with a gain alone."""
     norm.register_parameter("bias", None)
     return norm
-
-
-def one_hot(labels: Tensor | None, num_classes: int) -> Tensor:
-    """(B,) -> (B, num_classes), or an error if there are no labels."""
-    if labels is None:
-        raise ValueError(f"labels are missing; this network is conditioned on {num_classes} classes")
-    return F.one_hot(labels, num_classes)
-
-
-def first_grid(num_frames: int, size: int) -> tuple[int, int, int]:
-    """(T, H, W) before the first doubling, or an error that names the sizes that can be made."""
-    step = 2**NUM_DOUBLINGS
-    for name, length in (("num_frames", num_frames), ("size", size)):
-        if length < step or length % step:
-            raise ValueError(f"{name} is {length}; the TGAN's networks make multiples of {step} only")
-    return num_frames // step, size // step, size // step
 
 
 def init_lecun_normal(module: nn.Module) -> None:

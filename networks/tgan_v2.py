@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Generator, Latents, View
-from networks.conditional_batch_norm import ConditionalBatchNorm, required_labels
+from networks.base import Generator, Latents, View, required_labels
+from networks.conditional_batch_norm import ConditionalBatchNorm
 from networks.convolutional_recurrence import ConvLSTM
 
 NUM_BLOCKS_BEFORE_FIRST_HEAD = 3

@@ -37,9 +37,11 @@ class TinyDiscriminator(Discriminator):
         self.layers = nn.Sequential(
             nn.Conv3d(3, 4, 4, stride=2, padding=1), nn.Softplus(), nn.Flatten(), nn.Linear(4 * 2 * 4 * 4, 1)
         )
+        self.num_features = (4 * 2 * 4 * 4,)
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
-        return Judgement((self.layers(seen).squeeze(1),))
+        features = self.layers[:-1](seen)
+        return Judgement((self.layers[-1](features).squeeze(1),), (features,))
 
 
 class Clips(Dataset[dict[str, Tensor]]):
@@ -82,9 +84,8 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
 def tiny_video_gan(objective: AdversarialObjective | None = None, **settings: Any) -> TinyVideoGAN:
     torch.manual_seed(0)
     settings = {"generator_optimizer": adam, "discriminator_optimizer": adam, **settings}
-    return TinyVideoGAN(
-        TinyGenerator(), TinyDiscriminator(), objective or NonSaturating(terms={"r1": R1(1.0)}), **settings
-    )
+    generator, discriminator = TinyGenerator(), settings.pop("discriminator", None) or TinyDiscriminator()
+    return TinyVideoGAN(generator, discriminator, objective or NonSaturating(terms={"r1": R1(1.0)}), **settings)
 
 
 def tiny_trainer(folder: Any, **settings: Any) -> Trainer:

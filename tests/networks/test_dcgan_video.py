@@ -148,12 +148,12 @@ def test_bfloat16() -> None:
 
 def test_mistakes() -> None:
     makes, judges = generator(3), discriminator(3)
-    with pytest.raises(ValueError, match="DCGANVideoGenerator has 3 classes; it needs the clips' labels"):
+    with pytest.raises(ValueError, match="DCGANVideoGenerator has 3 classes; it needs labels"):
         makes(makes.sample_latents(2, rng()))
-    with pytest.raises(ValueError, match="DCGANVideoDiscriminator has 3 classes; it needs the clips' labels"):
+    with pytest.raises(ValueError, match="DCGANVideoDiscriminator has 3 classes; it needs labels"):
         judges(torch.rand(2, 3, 16, 16, 16))
     for network in (DCGANVideoGenerator, DCGANVideoDiscriminator):
-        with pytest.raises(ValueError, match=r"size is 50; .* multiples of 16"):
+        with pytest.raises(ValueError, match=r"size is 50; .* multiple of 16"):
             network(size=50)
         with pytest.raises(ValueError, match="num_frames is 8"):
             network(num_frames=8)

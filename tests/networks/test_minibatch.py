@@ -177,7 +177,7 @@ def test_clips_are_compared_in_float32_under_autocast(wrapper: type) -> None:
 def test_mistakes(wrapper: type) -> None:
     network = TwoHeads()
     network.num_features = ()
-    with pytest.raises(ValueError, match=f"{wrapper.__name__} needs a discriminator that gives features"):
+    with pytest.raises(ValueError, match=f"TwoHeads gives no features, which {wrapper.__name__} needs"):
         wrapper(network)
     with pytest.raises(ValueError, match="group_size is 1; it must be at least 2"):
         wrapper(TwoHeads(), group_size=1)

@@ -171,7 +171,7 @@ def test_videos_depend_on_their_own_latents_and_on_their_class(tmp_path: Path) -
     alone = generator({name: value[1:2] for name, value in drawn.items()}, labels[1:2])
     torch.testing.assert_close(alone, videos[1:2])
     assert not torch.allclose(generator(drawn, 1 - labels), videos)
-    with pytest.raises(ValueError, match="labels are missing"):
+    with pytest.raises(ValueError, match="it needs labels"):
         generator(drawn)
 
 

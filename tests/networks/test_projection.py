@@ -78,7 +78,7 @@ def test_spectral_norm_around_it_normalises_embeddings() -> None:
 
 def test_labels_that_cannot_be() -> None:
     network = Projection(TwoHeads(), num_classes=3)
-    with pytest.raises(ValueError, match="labels are missing"):
+    with pytest.raises(ValueError, match="it needs labels"):
         network(CLIPS)
     with pytest.raises(ValueError, match=r"labels are 0 to 3; num_classes is 3"):
         network(CLIPS, torch.tensor([0, 3, 1]))

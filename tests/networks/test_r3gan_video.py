@@ -155,7 +155,7 @@ def test_labels_matter() -> None:
     videos = generator(latents(generator), zeros)
     assert not torch.allclose(videos, generator(latents(generator), ones))
     assert not torch.allclose(discriminator(videos, zeros).logits[0], discriminator(videos, ones).logits[0])
-    with pytest.raises(ValueError, match="R3GANVideoGenerator has 2 classes and needs labels"):
+    with pytest.raises(ValueError, match="R3GANVideoGenerator has 2 classes; it needs labels"):
         generator(latents(generator))
     with pytest.raises(ValueError, match="R3GANVideoDiscriminator has 2 classes"):
         discriminator(videos)

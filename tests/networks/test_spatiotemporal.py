@@ -70,7 +70,7 @@ def test_same_padding_is_tensorflows() -> None:
 
 @pytest.mark.parametrize("network", [SpatiotemporalGenerator, SpatiotemporalCritic])
 def test_sizes_that_cannot_be_made(network: type) -> None:
-    with pytest.raises(ValueError, match=r"size is 50; .* multiples of 16"):
+    with pytest.raises(ValueError, match=r"size is 50; .* multiple of 16"):
         network(size=50)
     with pytest.raises(ValueError, match="num_frames is 8"):
         network(num_frames=8)

@@ -131,7 +131,7 @@ def test_mistakes() -> None:
         SpatiotemporalConditionalGenerator("denoising")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="channels is 1; colorization needs 3"):
         SpatiotemporalConditionalGenerator("colorization", channels=1)
-    with pytest.raises(ValueError, match=r"size is 50; .* multiples of 16"):
+    with pytest.raises(ValueError, match=r"size is 50; .* multiple of 16"):
         SpatiotemporalConditionalGenerator(size=50)
     generator = small("colorization")
     with pytest.raises(ValueError, match="latents have no 'condition'"):
