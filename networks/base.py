@@ -1,6 +1,7 @@
 """What every generator and every discriminator promises."""
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -189,3 +190,15 @@ def required_labels(labels: Tensor | None, network: Generator | Discriminator) -
     if labels is None:
         raise ValueError(f"{type(network).__name__} has {network.num_classes} classes; it needs labels")
     return labels
+
+
+def pick_frames(videos: Tensor, times: Tensor) -> Tensor:
+    """The frames of each video at `times` (B, N), indices: (B, C, T, H, W) -> (B, C, N, H, W)."""
+    return videos.take_along_dim(times[:, None, :, None, None], dim=2)
+
+
+def in_float32(tensor: Tensor) -> AbstractContextManager[object]:
+    """Switch autocast off for the device of `tensor`."""
+    if tensor.is_meta:  # a network can be built and run there for its shapes, but there is no autocast
+        return nullcontext()
+    return torch.autocast(tensor.device.type, enabled=False)

@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Judgement, Latents, View
+from networks.base import Discriminator, Judgement, Latents, View, in_float32, pick_frames
 from networks.digan_layers import FactorizedModulation, FourierFeatures, ToPixels, doubled
 from networks.stylegan2 import ImageScorer
-from networks.stylegan2_layers import MappingNetwork, num_channels, resolutions, take_frames
+from networks.stylegan2_layers import num_channels, resolutions
+from networks.stylegan2_mapping import MappingNetwork, StyleGenerator
 
 
-class DIGANGenerator(Generator):
+class DIGANGenerator(StyleGenerator):
     """Every pixel by itself from its position, its time, the content z and the motion (arXiv:2202.10571, section 3).
 
     | block | layers | out, at 64x64 |
@@ -19,12 +20,13 @@ class DIGANGenerator(Generator):
     | 4 | one layer | 512, T, 32, 32 |
     | 8, 16, 32 | two layers each | 512, T, 32, 32 |
     | 64 | doubling, Fourier features beside it, two layers | 512, T, 64, 64 |
-    | | sum of each block's layer to pixels, tanh | 3, T, 64, 64 |
+    | | sum of each block's layer to pixels | 3, T, 64, 64 |
 
     All layers are 1x1 and modulated by w, see `networks.digan_layers.FactorizedModulation`; doubling repeats pixels.
     Blocks of 128 and more have a third layer.  52,210,703 parameters at the default size.  Time runs from 0 to 1 over
-    the clips of training and beyond it in longer ones.  The paper's pictures are unbounded and clamped when saved; here
-    tanh bounds them.
+    the clips of training and beyond it in longer ones.  All of it is computed in float32, under autocast too, as in the
+    released configuration.  In training mode pixels may leave [-1, 1], as in the paper; in evaluation mode they are
+    clamped.
 
     Args:
         num_frames: T of training, at least 2.
@@ -40,7 +42,7 @@ class DIGANGenerator(Generator):
         max_channels: 512 in the paper.
 
     Shapes: latents {"z": (B, latent_dim), "motion": (B, motion_dim), "times": (B, T)} ->
-        (B, channels, T, size, size) in (-1, 1).
+        (B, channels, T, size, size) float32.
     Raises: ValueError if a size cannot be made.
     """
 
@@ -97,17 +99,14 @@ class DIGANGenerator(Generator):
 
     def frames_at(self, latents: Latents, times: Tensor) -> Tensor:
         """The frames at any times (B, N)."""
-        w = self.mapping.truncated(self.mapping(latents["z"]), latents.get("truncation"))
         x: Tensor | None = None
         pixels: Tensor | None = None
-        for block in self.blocks:
-            x, pixels = block(x, pixels, w, latents["motion"], times)
+        with in_float32(times):
+            w = self.truncated_w(latents)
+            for block in self.blocks:
+                x, pixels = block(x, pixels, w, latents["motion"], times)
         assert pixels is not None
-        return torch.tanh(pixels)
-
-    def truncate(self, latents: Latents, psi: float) -> Latents:
-        """Pull w towards its mean: w_avg + psi (w - w_avg) (arXiv:1812.04948, appendix B); the motion stays."""
-        return latents | {"truncation": torch.full_like(latents["z"][:, 0], psi)}
+        return self.bounded(pixels)
 
 
 class DIGANBlock(nn.Module):
@@ -147,7 +146,7 @@ class DIGANBlock(nn.Module):
         """x (B, inputs, T, H, W) and the video (B, channels, T, H, W), both None in the first block -> both, larger."""
         if self.features is not None:
             coordinates = self.features(w, motion, times)
-            x = coordinates if x is None else torch.cat([doubled(x), coordinates.to(x.dtype)], dim=1)
+            x = coordinates if x is None else torch.cat([doubled(x), coordinates], dim=1)
             pixels = None if pixels is None else doubled(pixels)
         assert x is not None
         for layer in self.layers:
@@ -174,7 +173,7 @@ class DIGANDiscriminator(Discriminator):
         channels: 3 for RGB.
         base_channels: channels are min(base_channels / resolution, max_channels); 32768 in the paper.
         max_channels: 512 in the paper.
-        mbstd_group_size: clips that share a standard deviation; 4 in the paper, 0 keeps the clips apart.
+        mbstd_group_size: consecutive clips that share a standard deviation; 4 in the paper, 0 keeps the clips apart.
 
     Shapes: (B, channels, 2, size, size) with view {"times": (B, 2), indices of frames} -> two heads, (B,) and (B, 2).
     Raises: ValueError if a size cannot be judged, or if the view is missing.
@@ -209,7 +208,7 @@ class DIGANDiscriminator(Discriminator):
 
     def look(self, videos: Tensor, view: View) -> Tensor:
         """(B, C, T, H, W) -> (B, C, 2, H, W)."""
-        return take_frames(videos, view["times"])
+        return pick_frames(videos, view["times"])
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class; labels are not used."""
@@ -219,11 +218,9 @@ class DIGANDiscriminator(Discriminator):
         difference = view["times"].diff(dim=1) / (self.num_frames - 1)
         difference_map = difference[:, :, None, None].to(seen.dtype).expand(-1, -1, *seen.shape[3:])
         video, video_features = self.video(torch.cat([frames.flatten(1, 2), difference_map], dim=1))
-        image, image_features = self.image(frames.flatten(0, 1))
-        pairs = (len(seen), 2)
-        return Judgement(
-            (video, image.unflatten(0, pairs)), (video_features, image_features.unflatten(0, pairs).flatten(1))
-        )
+        # One frame at a time, so that no clip shares its standard deviation with itself.
+        images, image_features = zip(*(self.image(frame) for frame in frames.unbind(1)), strict=True)
+        return Judgement((video, torch.stack(images, dim=1)), (video_features, torch.cat(image_features, dim=1)))
 
 
 def check_num_frames(num_frames: int) -> None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.stylegan2_layers import EqualizedLinear, activated, in_float32
+from networks.equalized import EqualizedLinear, activated
 
 
 class FourierFeatures(nn.Module):
@@ -16,7 +16,7 @@ class FourierFeatures(nn.Module):
 
         sqrt(10) W (x, y) + b + MLP(leaky_relu(sigma t A [w, motion])),
 
-    with W and b affine functions of w.  Computed in float32, under autocast too.
+    with W and b affine functions of w.
 
     Args:
         w_dim: length of w.
@@ -50,14 +50,13 @@ class FourierFeatures(nn.Module):
 
     def forward(self, w: Tensor, motion: Tensor, times: Tensor) -> Tensor:
         """See the class."""
-        with in_float32(w):
-            slopes, phases = self.to_waves(w).split([2 * self.num_frequencies, self.num_frequencies], dim=1)
-            slopes = math.sqrt(10) * slopes.unflatten(1, (-1, 2))  # (B, 128, 2)
-            speeds = self.to_motion(torch.cat([w, motion], dim=1)).unsqueeze(1)  # (B, 1, 128)
-            moved = self.motion_mlp(F.leaky_relu(self.motion_sigma * times.unsqueeze(2) * speeds))  # (B, T, 128)
-            phases = (phases.unsqueeze(1) + moved).transpose(1, 2)  # (B, 128, T)
-            angles = (slopes @ self.positions).unsqueeze(2) + phases.unsqueeze(3)  # (B, 128, T, H * W)
-            return torch.cat([angles.sin(), angles.cos()], dim=1).unflatten(3, (self.size, self.size))
+        slopes, phases = self.to_waves(w).split([2 * self.num_frequencies, self.num_frequencies], dim=1)
+        slopes = math.sqrt(10) * slopes.unflatten(1, (-1, 2))  # (B, 128, 2)
+        speeds = self.to_motion(torch.cat([w, motion], dim=1)).unsqueeze(1)  # (B, 1, 128)
+        moved = self.motion_mlp(F.leaky_relu(self.motion_sigma * times.unsqueeze(2) * speeds))  # (B, T, 128)
+        phases = (phases.unsqueeze(1) + moved).transpose(1, 2)  # (B, 128, T)
+        angles = (slopes @ self.positions).unsqueeze(2) + phases.unsqueeze(3)  # (B, 128, T, H * W)
+        return torch.cat([angles.sin(), angles.cos()], dim=1).unflatten(3, (self.size, self.size))
 
 
 class FactorizedModulation(nn.Module):
@@ -85,17 +84,16 @@ class FactorizedModulation(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """See the class."""
         outputs, inputs = self.weight.shape
-        with in_float32(x):
-            left, right = self.affine(w).split([outputs * self.rank, inputs * self.rank], dim=1)
-            change = left.unflatten(1, (outputs, self.rank)) @ right.unflatten(1, (self.rank, inputs))
-            weights = F.normalize(self.weight * (1 + change / math.sqrt(self.rank)), dim=2)
-        return activated(pixelwise(weights, x) + self.bias.to(x.dtype)[:, None, None, None])
+        left, right = self.affine(w).split([outputs * self.rank, inputs * self.rank], dim=1)
+        change = left.unflatten(1, (outputs, self.rank)) @ right.unflatten(1, (self.rank, inputs))
+        weights = F.normalize(self.weight * (1 + change / math.sqrt(self.rank)), dim=2)
+        return activated(pixelwise(weights, x) + self.bias[:, None, None, None])
 
 
 class ToPixels(nn.Module):
     """StyleGAN2's layer to pixels: a 1x1 convolution whose inputs an affine function of w scales.
 
-    Shapes: (B, inputs, T, H, W), w (B, w_dim) -> (B, channels, T, H, W) float32.
+    Shapes: (B, inputs, T, H, W), w (B, w_dim) -> (B, channels, T, H, W).
     """
 
     def __init__(self, inputs: int, channels: int, w_dim: int) -> None:
@@ -106,9 +104,8 @@ class ToPixels(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """See the class."""
-        with in_float32(x):
-            weights = self.weight * self.affine(w).unsqueeze(1) / math.sqrt(self.weight.shape[1])
-        return pixelwise(weights, x).float() + self.bias[:, None, None, None]
+        weights = self.weight * self.affine(w).unsqueeze(1) / math.sqrt(self.weight.shape[1])
+        return pixelwise(weights, x) + self.bias[:, None, None, None]
 
 
 def pixelwise(weights: Tensor, x: Tensor) -> Tensor:

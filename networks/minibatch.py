@@ -5,7 +5,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from networks.base import Discriminator, DiscriminatorWrapper, Judgement, View
+from networks.base import Discriminator, DiscriminatorWrapper, Judgement, View, in_float32
 
 
 class BatchComparison(DiscriminatorWrapper):
@@ -37,15 +37,11 @@ class BatchComparison(DiscriminatorWrapper):
         judgement = self.discriminator(seen, labels, view)
         logits = []
         # bfloat16 is too coarse to tell how close two clips are.
-        with torch.autocast(seen.device.type, enabled=False):
+        with in_float32(seen):
             for head, (logit, features) in enumerate(zip(judgement.logits, judgement.features, strict=True)):
                 share = self.share(features.float(), head)  # (B,)
                 logits.append(logit + share.to(logit.dtype).view(-1, *[1] * (logit.dim() - 1)))
         return judgement._replace(logits=tuple(logits))
-
-    def groups(self, values: Tensor) -> tuple[Tensor, ...]:
-        """(B, ...) in groups along the first axis."""
-        return values.split(self.group_size or max(len(values), 1))
 
     @abstractmethod
     def share(self, features: Tensor, head: int) -> Tensor:
@@ -89,8 +85,8 @@ class MinibatchDiscrimination(BatchComparison):
     def share(self, features: Tensor, head: int) -> Tensor:
         """See the class."""
         rows = torch.einsum("bf,fkd->bkd", features, self.kernels[head])
-        closeness = torch.cat([closeness_to_others(group) for group in self.groups(rows)])  # (B, num_kernels)
-        return self.to_logits[head](closeness).squeeze(1)
+        closeness = [closeness_to_others(group) for group in in_groups(rows, self.group_size)]
+        return self.to_logits[head](torch.cat(closeness)).squeeze(1)  # (B, num_kernels) -> (B,)
 
 
 class MinibatchStandardDeviation(BatchComparison):
@@ -114,8 +110,7 @@ class MinibatchStandardDeviation(BatchComparison):
 
     def share(self, features: Tensor, head: int) -> Tensor:
         """See the class."""
-        deviations = [mean_deviation(group).expand(len(group)) for group in self.groups(features)]
-        return self.gains[head] * torch.cat(deviations)
+        return self.gains[head] * deviations_of_groups(features, self.group_size)
 
 
 def closeness_to_others(rows: Tensor) -> Tensor:
@@ -125,7 +120,27 @@ def closeness_to_others(rows: Tensor) -> Tensor:
     return (distances.neg().exp() * others[:, :, None]).sum(dim=1) / max(len(rows) - 1, 1)
 
 
+def with_deviations(features: Tensor, group_size: int) -> Tensor:
+    """One more channel, minibatch standard deviation as in the paper (arXiv:1710.10196, section 3).
+
+    (B, C, H, W) -> (B, C + 1, H, W).  The released code takes every (B / group_size)-th picture for a group; here they
+    are consecutive, so that groups are the same however many processes share the batch.
+    """
+    channel = deviations_of_groups(features, group_size).view(-1, 1, 1, 1)
+    return torch.cat([features, channel.expand(-1, 1, *features.shape[2:])], dim=1)
+
+
+def deviations_of_groups(features: Tensor, group_size: int | None) -> Tensor:
+    """`mean_deviation` of the group that each clip belongs to: (B, ...) -> (B,)."""
+    return torch.cat([mean_deviation(group).expand(len(group)) for group in in_groups(features, group_size)])
+
+
+def in_groups(values: Tensor, group_size: int | None) -> tuple[Tensor, ...]:
+    """Groups of consecutive clips, the last one perhaps smaller; None takes all for one."""
+    return values.split(group_size or max(len(values), 1))
+
+
 def mean_deviation(features: Tensor) -> Tensor:
-    """Standard deviation over the clips, averaged over features: (n, F) -> a scalar."""
+    """Standard deviation over the clips, averaged over everything else: (n, ...) -> a scalar."""
     variances = (features - features.mean(dim=0)).square().mean(dim=0)
     return (variances + 1e-8).sqrt().mean()  # the root has no finite slope at 0

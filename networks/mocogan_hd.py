@@ -131,6 +131,7 @@ class LatentMotionGenerator(Generator):
         w = self.image_generator.mapping.truncated(w, None if psi is None else psi.repeat(len(path)))
         frames = self.image_generator.synthesize_frames(w)  # (T * B, C, H, W)
         videos = frames.unflatten(0, (len(path), -1)).movedim(0, 2)  # (B, C, T, H, W)
+        videos = videos if self.training else videos.clamp(-1, 1)
         return Synthesis(videos, {"motion_noise": noise, "motion_noise_predicted": predicted})
 
     def path(self, w: Tensor, noise: Tensor) -> tuple[list[Tensor], list[Tensor]]:

@@ -3,17 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Judgement, Latents, View
-from networks.stylegan2_layers import (
-    Epilogue,
-    EqualizedConv2d,
-    MappingNetwork,
-    ResidualBlock,
-    SynthesisBlock,
-    num_channels,
-    one_hot,
-    resolutions,
-)
+from networks.base import Discriminator, Judgement, Latents, View
+from networks.equalized import EqualizedConv2d
+from networks.stylegan2_layers import Epilogue, ResidualBlock, SynthesisBlock, num_channels, resolutions
+from networks.stylegan2_mapping import MappingNetwork, StyleGenerator, one_hot
 
 
 class SynthesisNetwork(nn.Module):
@@ -27,7 +20,7 @@ class SynthesisNetwork(nn.Module):
         max_channels: see there.
         motion_dim: length of a code that is laid beside the constant at every position; 0 for none.
 
-    Shapes: w (N, w_dim) and motion (N, motion_dim) -> (N, channels, size, size) float32 in (-1, 1).
+    Shapes: w (N, w_dim) and motion (N, motion_dim) -> (N, channels, size, size) float32, unbounded.
     """
 
     def __init__(
@@ -51,10 +44,10 @@ class SynthesisNetwork(nn.Module):
         for block in self.blocks:
             x, pixels = block(x, pixels, w)
         assert pixels is not None
-        return torch.tanh(pixels)
+        return pixels
 
 
-class ImageGenerator(Generator):
+class ImageGenerator(StyleGenerator):
     """The generator of StyleGAN2 (arXiv:1912.04958, configuration F), which makes videos of one frame.
 
     | layer | out, at 64x64 |
@@ -65,12 +58,12 @@ class ImageGenerator(Generator):
     | conv doubling, conv | 512, 16, 16 |
     | conv doubling, conv | 512, 32, 32 |
     | conv doubling, conv | 512, 64, 64 |
-    | sum of each resolution's 1x1 conv to pixels, tanh | 3, 64, 64 |
+    | sum of each resolution's 1x1 conv to pixels | 3, 64, 64 |
 
     All convolutions are modulated by w.  27,032,591 parameters at the default size.  The paper's noise inputs, style
     mixing and path length regularisation are left out: whatever varies comes from z, so that the frames of a video
-    which MoCoGAN-HD makes from neighbouring w do not flicker.  The paper's pictures are unbounded and clamped when
-    saved; here tanh bounds them.
+    which MoCoGAN-HD makes from neighbouring w do not flicker.  In training mode pixels may leave [-1, 1], as in the
+    paper; in evaluation mode they are clamped.
 
     Args:
         size: H = W in pixels, a power of two from 8.
@@ -82,7 +75,7 @@ class ImageGenerator(Generator):
         base_channels: channels are min(base_channels / resolution, max_channels); 32768 in the paper.
         max_channels: 512 in the paper.
 
-    Shapes: latents {"z": (B, latent_dim)} -> (B, channels, 1, size, size) in (-1, 1).
+    Shapes: latents {"z": (B, latent_dim)} -> (B, channels, 1, size, size).
     Raises: ValueError if the size is not a power of two from 8, or if labels are needed and missing.
     """
 
@@ -115,20 +108,11 @@ class ImageGenerator(Generator):
 
     def forward(self, latents: Latents, labels: Tensor | None = None) -> Tensor:
         """See the class."""
-        w = self.mapping.truncated(self.map(latents["z"], labels), latents.get("truncation"))
-        return self.synthesize_frames(w).unsqueeze(2)
-
-    def map(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """z (B, latent_dim) and class indices (B,) -> w (B, w_dim)."""
-        return self.mapping(z, one_hot(labels, self))
+        return self.bounded(self.synthesize_frames(self.truncated_w(latents, labels)).unsqueeze(2))
 
     def synthesize_frames(self, w: Tensor) -> Tensor:
-        """w (N, w_dim) -> pictures (N, channels, size, size) in (-1, 1)."""
+        """w (N, w_dim) -> pictures (N, channels, size, size), not clamped in either mode."""
         return self.synthesis(w)
-
-    def truncate(self, latents: Latents, psi: float) -> Latents:
-        """Pull w towards its mean: w_avg + psi (w - w_avg) (arXiv:1812.04948, appendix B)."""
-        return latents | {"truncation": torch.full_like(latents["z"][:, 0], psi)}
 
 
 class ImageScorer(nn.Module):
@@ -139,7 +123,7 @@ class ImageScorer(nn.Module):
         size: H = W, a power of two from 8.
         base_channels: channels are min(base_channels / resolution, max_channels).
         max_channels: see there.
-        mbstd_group_size: pictures that share a standard deviation; 0 for no such channel.
+        mbstd_group_size: consecutive pictures that share a standard deviation; 0 for no such channel.
         condition_dim: length of the condition; 0 for none.
 
     Shapes: (N, inputs, size, size), condition (N, condition_dim) -> logits (N,), features (N, channels at 4x4).
@@ -195,7 +179,7 @@ class ImageDiscriminator(Discriminator):
         num_classes: classes that `labels` may name; 0 is unconditional.
         base_channels: channels are min(base_channels / resolution, max_channels); 32768 in the paper.
         max_channels: 512 in the paper.
-        mbstd_group_size: pictures that share a standard deviation; 4 in the paper, 0 keeps the clips apart.
+        mbstd_group_size: consecutive pictures that share a standard deviation; 4 in the paper, 0 keeps the clips apart.
 
     Shapes: (B, channels, 1, size, size) -> one head, (B,).
     Raises: ValueError if the size is not a power of two from 8, if clips have more than one frame, or if labels are

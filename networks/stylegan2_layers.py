@@ -1,36 +1,15 @@
-"""The layers of StyleGAN2 (Karras et al. 2020, arXiv:1912.04958 and arXiv:2006.06676) in plain tensor operations.
-
-Equalised learning rates: weights are drawn from N(0, 1) and multiplied at run time by 1 / sqrt(fan_in), times a
-learning rate multiplier.  A layer that `activates` is followed by leaky ReLU 0.2 and gain sqrt(2), which keeps the
-second moment.
-"""
+"""The layers of StyleGAN2 (Karras et al. 2020, arXiv:1912.04958 and arXiv:2006.06676) in plain tensor operations."""
 
 import math
-from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, required_labels
-
-
-def in_float32(tensor: Tensor) -> AbstractContextManager[object]:
-    """Switch autocast off for the device of `tensor`."""
-    if tensor.is_meta:  # a network can be built and run there for its shapes, but there is no autocast
-        return nullcontext()
-    return torch.autocast(tensor.device.type, enabled=False)
-
-
-def activated(x: Tensor) -> Tensor:
-    """Leaky ReLU 0.2 and gain sqrt(2)."""
-    return F.leaky_relu(x, 0.2) * math.sqrt(2)
-
-
-def second_moment_normalized(x: Tensor) -> Tensor:
-    """x / sqrt(mean(x^2)) along the last axis."""
-    return x * (x.square().mean(dim=-1, keepdim=True) + 1e-8).rsqrt()
+from networks.base import in_float32
+from networks.equalized import EqualizedConv2d, EqualizedLinear, activated
+from networks.minibatch import with_deviations
+from networks.stylegan2_mapping import MappingNetwork
 
 
 def num_channels(size: int, base_channels: int, max_channels: int) -> int:
@@ -43,111 +22,6 @@ def resolutions(size: int) -> list[int]:
     if size < 8 or size & (size - 1):
         raise ValueError(f"size is {size}; the networks of the StyleGAN family make powers of two from 8 only")
     return [2**exponent for exponent in range(2, size.bit_length())]
-
-
-def one_hot(labels: Tensor | None, network: Generator | Discriminator) -> Tensor | None:
-    """(B,) class indices -> (B, num_classes) float32; None if there are no classes, an error if labels are missing."""
-    if network.num_classes == 0:
-        return None
-    return F.one_hot(required_labels(labels, network), network.num_classes).float()
-
-
-class EqualizedLinear(nn.Module):
-    """A linear layer with equalised learning rate, see the module's docstring."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        bias: bool = True,
-        initial_bias: float = 0.0,
-        activates: bool = False,
-        learning_rate_multiplier: float = 1.0,
-    ) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / learning_rate_multiplier)
-        self.bias = nn.Parameter(torch.full((outputs,), initial_bias)) if bias else None
-        self.gain = learning_rate_multiplier / math.sqrt(inputs)
-        self.bias_gain = learning_rate_multiplier
-        self.activates = activates
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., inputs) -> (..., outputs)."""
-        bias = None if self.bias is None else self.bias * self.bias_gain
-        x = F.linear(x, self.weight * self.gain, bias)
-        return activated(x) if self.activates else x
-
-
-class EqualizedConv2d(nn.Module):
-    """A 2-D convolution with equalised learning rate, see the module's docstring."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        bias: bool = True,
-        activates: bool = False,
-    ) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.gain = 1 / math.sqrt(inputs * kernel_size**2)
-        self.stride, self.padding, self.activates = stride, padding, activates
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, H', W')."""
-        x = F.conv2d(x, self.weight * self.gain, self.bias, self.stride, self.padding)
-        return activated(x) if self.activates else x
-
-
-class MappingNetwork(nn.Module):
-    """z and a condition to w: both normalised to second moment 1, concatenated, then activated linear layers.
-
-    Their learning rate multiplier is 0.01.  Where there is a z, `w_avg` follows the mean of w in training mode, with
-    decay 0.995 a call; with several processes each follows its own clips.
-
-    Args:
-        latent_dim: length of z; 0 maps the condition alone.
-        w_dim: length of w, of the hidden layers and of the embedded condition.
-        num_layers: at least 1.
-        condition_dim: length of the condition, which goes through a linear layer first; 0 for none.
-
-    Shapes: (B, latent_dim), (B, condition_dim) -> (B, w_dim) float32, under autocast too.
-    """
-
-    w_avg: Tensor
-
-    def __init__(self, latent_dim: int, w_dim: int, num_layers: int, condition_dim: int = 0) -> None:
-        super().__init__()
-        self.embed = EqualizedLinear(condition_dim, w_dim) if condition_dim else None
-        lengths = [latent_dim + (w_dim if condition_dim else 0)] + [w_dim] * num_layers
-        self.layers = nn.Sequential(
-            *(
-                EqualizedLinear(inputs, outputs, activates=True, learning_rate_multiplier=0.01)
-                for inputs, outputs in pairwise(lengths)
-            )
-        )
-        if latent_dim:
-            self.register_buffer("w_avg", torch.zeros(w_dim))
-
-    def forward(self, z: Tensor | None, condition: Tensor | None = None) -> Tensor:
-        """See the class."""
-        with in_float32(next(self.parameters())):
-            parts = [] if z is None else [second_moment_normalized(z.float())]
-            if self.embed is not None and condition is not None:
-                parts.append(second_moment_normalized(self.embed(condition.float())))
-            w = self.layers(torch.cat(parts, dim=1))
-        if self.training and z is not None:
-            with torch.no_grad():
-                self.w_avg.lerp_(w.mean(dim=0), 0.005)
-        return w
-
-    def truncated(self, w: Tensor, psi: Tensor | None) -> Tensor:
-        """w_avg + psi (w - w_avg), psi (B,); None is 1."""
-        return w if psi is None else self.w_avg + psi.unsqueeze(1) * (w - self.w_avg)
 
 
 class ModulatedConv2d(nn.Module):
@@ -280,7 +154,8 @@ class Epilogue(nn.Module):
 
     Args:
         channels: of the features, and of the hidden layers.
-        mbstd_group_size: pictures that share a standard deviation; 4 in the paper, 0 for no such channel.
+        mbstd_group_size: consecutive pictures that share a standard deviation, see
+            `networks.minibatch.with_deviations`; 4 in the paper, 0 for no such channel.
         condition_dim: length of the condition; 0 for none.
         num_mapping_layers: of the condition's mapping network.
     """
@@ -301,27 +176,13 @@ class Epilogue(nn.Module):
         with in_float32(x):
             x = x.float()
             if self.mbstd_group_size:
-                x = with_minibatch_deviation(x, self.mbstd_group_size)
+                x = with_deviations(x, self.mbstd_group_size)
             features = self.hidden(self.conv(x).flatten(1))
             logits = self.out(features)
             if self.map_condition is None:
                 return logits.squeeze(1), features
             mapped = self.map_condition(None, condition)
             return (logits * mapped).sum(dim=1) / math.sqrt(mapped.shape[1]), features
-
-
-def with_minibatch_deviation(x: Tensor, group_size: int) -> Tensor:
-    """Append one channel: the standard deviation over groups of pictures, averaged over everything else.
-
-    Karras et al. 2018, arXiv:1710.10196, section 3.  A batch that `group_size` does not divide has the largest smaller
-    groups that do.
-    """
-    group = next(size for size in range(min(group_size, len(x)), 0, -1) if len(x) % size == 0)
-    groups = x.reshape(group, -1, *x.shape[1:])  # picture i is in group i mod (N / group)
-    variances = (groups - groups.mean(dim=0)).square().mean(dim=0)
-    deviations = (variances + 1e-8).sqrt().mean(dim=(1, 2, 3))  # (N / group,)
-    channel = deviations.repeat(group).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
-    return torch.cat([x, channel], dim=1)
 
 
 def filter_matrix(length: int, padding: int, stride: int = 1) -> Tensor:
@@ -342,8 +203,3 @@ def filtered(x: Tensor, matrix: Tensor) -> Tensor:
     """
     matrix = matrix.to(x.dtype)
     return matrix @ x @ matrix.T
-
-
-def take_frames(videos: Tensor, times: Tensor) -> Tensor:
-    """The frames of each video at `times` (B, N), indices: (B, C, T, H, W) -> (B, C, N, H, W)."""
-    return videos.take_along_dim(times[:, None, :, None, None], dim=2)

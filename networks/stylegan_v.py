@@ -6,25 +6,18 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Judgement, Latents, View
+from networks.base import Discriminator, Judgement, Latents, View, pick_frames
+from networks.equalized import EqualizedConv2d
 from networks.stylegan2 import SynthesisNetwork
-from networks.stylegan2_layers import (
-    Epilogue,
-    EqualizedConv2d,
-    MappingNetwork,
-    ResidualBlock,
-    num_channels,
-    one_hot,
-    resolutions,
-    take_frames,
-)
+from networks.stylegan2_layers import Epilogue, ResidualBlock, num_channels, resolutions
+from networks.stylegan2_mapping import MappingNetwork, StyleGenerator, one_hot
 from networks.stylegan_v_motion import MotionCodes
 
 NUM_SEEN = 3  # frames that the discriminator sees
 JOINING_SIZE = 16  # the resolution at which it lays their features side by side
 
 
-class StyleGANVGenerator(Generator):
+class StyleGANVGenerator(StyleGenerator):
     """Each frame by StyleGAN2 from the content z and a motion code of its own time (arXiv:2112.14683, section 3.1).
 
     | layer | out, at 64x64 |
@@ -36,11 +29,11 @@ class StyleGANVGenerator(Generator):
     | conv doubling, conv | 512, 16, 16 |
     | conv doubling, conv | 512, 32, 32 |
     | conv doubling, conv | 256, 64, 64 |
-    | sum of each resolution's 1x1 conv to pixels, tanh | 3, 64, 64 |
+    | sum of each resolution's 1x1 conv to pixels | 3, 64, 64 |
 
     All 2-D convolutions are modulated by the video's w.  31,158,031 parameters at the default size.  Clips begin at a
     whole time drawn uniformly from a video of `max_num_frames`, as the paper's do, so that long videos can be made.
-    No noise inputs, as in the paper; its pictures are unbounded and clamped when saved, here tanh bounds them.
+    No noise inputs.  In training mode pixels may leave [-1, 1]; in evaluation mode they are clamped.
 
     Args:
         num_frames: T.
@@ -51,12 +44,13 @@ class StyleGANVGenerator(Generator):
         w_dim: length of w; 512 in the paper.
         motion_dim: length of a motion code, even; 512 in the paper.
         motion_distance: frames between the knots of the motion's noise; 16 in the paper (256 for slow motion).
-        max_num_frames: frames of the videos that clips are taken from, and the longest period; 1024 in the paper.
+        max_period: longest period of the motion codes, in frames; 1024 in the paper.
+        max_num_frames: frames of the videos that clips are taken from; 1024 in the paper.
         base_channels: channels are min(base_channels / resolution, max_channels); 16384 in the paper.
         max_channels: 512 in the paper.
 
     Shapes: latents {"z": (B, latent_dim), "motion": (B, K, latent_dim), "times": (B, T) in frames} ->
-        (B, channels, T, size, size) in (-1, 1).
+        (B, channels, T, size, size).
     Raises: ValueError if a size cannot be made, or if labels are needed and missing.
     """
 
@@ -73,6 +67,7 @@ class StyleGANVGenerator(Generator):
         w_dim: int = 512,
         motion_dim: int = 512,
         motion_distance: int = 16,
+        max_period: int = 1024,
         max_num_frames: int = 1024,
         base_channels: int = 16384,
         max_channels: int = 512,
@@ -83,7 +78,7 @@ class StyleGANVGenerator(Generator):
         self.latent_dim = latent_dim
         self.max_num_frames = max_num_frames
         self.mapping = MappingNetwork(latent_dim, w_dim, 2, num_classes)
-        self.motion = MotionCodes(latent_dim, motion_dim, motion_distance, max_num_frames, num_classes)
+        self.motion = MotionCodes(latent_dim, motion_dim, motion_distance, max_period, num_classes)
         self.synthesis = SynthesisNetwork(size, channels, w_dim, base_channels, max_channels, motion_dim)
 
     def sample_latents(self, num_videos: int, rng: torch.Generator, num_frames: int | None = None) -> Latents:
@@ -107,15 +102,12 @@ class StyleGANVGenerator(Generator):
 
     def frames_at(self, latents: Latents, labels: Tensor | None, times: Tensor) -> Tensor:
         """The frames at any times (B, N) between the first and the last of the latents, whole or not."""
-        condition = one_hot(labels, self)
-        w = self.mapping.truncated(self.mapping(latents["z"], condition), latents.get("truncation"))
-        codes = self.motion(latents["motion"], times, latents["times"][:, :1], condition)  # (B, N, motion_dim)
+        w = self.truncated_w(latents, labels)
+        origin = latents["times"][:, :1]
+        codes = self.motion(latents["motion"], times, origin, one_hot(labels, self))  # (B, N, motion_dim)
         frames = self.synthesis(w.repeat_interleave(times.shape[1], dim=0), codes.flatten(0, 1))
-        return frames.unflatten(0, times.shape).transpose(1, 2)  # (B * N, C, H, W) -> (B, C, N, H, W)
-
-    def truncate(self, latents: Latents, psi: float) -> Latents:
-        """Pull w towards its mean: w_avg + psi (w - w_avg) (arXiv:1812.04948, appendix B); the motion stays."""
-        return latents | {"truncation": torch.full_like(latents["z"][:, 0], psi)}
+        videos = frames.unflatten(0, times.shape).transpose(1, 2)  # (B * N, C, H, W) -> (B, C, N, H, W)
+        return self.bounded(videos)
 
 
 class StyleGANVDiscriminator(Discriminator):
@@ -146,7 +138,7 @@ class StyleGANVDiscriminator(Discriminator):
         max_num_frames: time differences are below it; 1024 in the paper.
         base_channels: channels are min(base_channels / resolution, max_channels); 16384 in the paper.
         max_channels: 512 in the paper.
-        mbstd_group_size: clips that share a standard deviation; 4 in the paper, 0 keeps the clips apart.
+        mbstd_group_size: consecutive clips that share a standard deviation; 4 in the paper, 0 keeps the clips apart.
 
     Shapes: (B, channels, 3, size, size) with view {"times": (B, 3), indices of frames} -> one head, (B,).
     Raises: ValueError if a size cannot be judged, or if the view or needed labels are missing.
@@ -196,7 +188,7 @@ class StyleGANVDiscriminator(Discriminator):
 
     def look(self, videos: Tensor, view: View) -> Tensor:
         """(B, C, T, H, W) -> (B, C, 3, H, W)."""
-        return take_frames(videos, view["times"])
+        return pick_frames(videos, view["times"])
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class."""

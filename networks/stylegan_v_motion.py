@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.stylegan2_layers import EqualizedLinear, in_float32
+from networks.base import in_float32
+from networks.equalized import EqualizedLinear
 
 KERNEL_SIZE = 11
 NUM_EXTRA_KNOTS = 2 * (KERNEL_SIZE - 1)  # two convolutions without padding take so many

@@ -85,6 +85,14 @@ def test_frames_alone_equal_frames_of_the_video() -> None:
     torch.testing.assert_close(generator.render(latents, None, view), seen)
 
 
+def test_pixels_are_clamped_in_evaluation_alone() -> None:
+    generator = small_generator()
+    latents = generator.sample_latents(2, torch.Generator().manual_seed(0))
+    clamped, free = generator(latents), generator.train()(latents)
+    assert free.abs().max() > 1
+    torch.testing.assert_close(free.clamp(-1, 1), clamped)
+
+
 def test_motion_moves_what_stands_still_at_time_0() -> None:
     generator = small_generator()
     latents = generator.sample_latents(2, torch.Generator().manual_seed(0))
@@ -156,6 +164,18 @@ def test_two_heads() -> None:
         discriminator(clips)
 
 
+def test_clips_are_compared_with_other_clips_alone() -> None:
+    discriminator = small_discriminator()
+    clips, times = torch.rand(8, 3, 2, 16, 16), torch.tensor([[0, 15]] * 8)
+    whole = discriminator(clips, None, {"times": times}).logits
+    halves = [discriminator(half, None, {"times": times[:4]}).logits for half in clips.chunk(2)]
+    for head, parts in zip(whole, zip(*halves, strict=True), strict=True):
+        torch.testing.assert_close(torch.cat(parts), head)
+    # The image head compares first frames with first frames: what the second ones are does not matter.
+    others = torch.stack([clips[:, :, 0], torch.rand(8, 3, 16, 16)], dim=2)
+    torch.testing.assert_close(discriminator(others, None, {"times": times}).logits[1][:, 0], whole[1][:, 0])
+
+
 def test_gradients_reach_every_parameter() -> None:
     generator, discriminator = small_generator().train(), small_discriminator()
     rng = torch.Generator().manual_seed(0)
@@ -199,8 +219,7 @@ def test_bfloat16() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         clips = generator.render(latents, None, view)
         heads = discriminator(clips, None, view).logits
-    assert clips.dtype == torch.float32
-    torch.testing.assert_close(clips, exact, atol=0.15, rtol=0)
+    assert torch.equal(clips, exact)  # the generator is float32 throughout
     for head, expected in zip(heads, discriminator(exact, None, view).logits, strict=True):
         torch.testing.assert_close(head, expected, atol=0.15, rtol=0.1)
 

@@ -3,7 +3,13 @@ import torch
 from torch import Tensor, nn
 
 from networks.base import Discriminator, Judgement, View
-from networks.minibatch import MinibatchDiscrimination, MinibatchStandardDeviation, closeness_to_others, mean_deviation
+from networks.minibatch import (
+    MinibatchDiscrimination,
+    MinibatchStandardDeviation,
+    closeness_to_others,
+    mean_deviation,
+    with_deviations,
+)
 
 
 class TwoHeads(Discriminator):
@@ -104,6 +110,16 @@ def test_minibatch_standard_deviation_is_the_papers() -> None:
     features = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(mean_deviation, features)
     assert torch.autograd.gradgradcheck(mean_deviation, features)
+
+
+def test_as_a_channel() -> None:
+    features = torch.zeros(6, 2, 4, 4)
+    features[1] = 3.0  # in the first group of four; 0, 3, 0 and 0 deviate by 3 sqrt(3) / 4 from their mean
+    features[5] = 4.0  # in the second, of two
+    joined = with_deviations(features, 4)
+    torch.testing.assert_close(joined[:, :2], features)
+    torch.testing.assert_close(joined[:4, 2], torch.full((4, 4, 4), 3 * 3**0.5 / 4))
+    torch.testing.assert_close(joined[4:, 2], torch.full((2, 4, 4), 2.0))
 
 
 def test_minibatch_standard_deviation_changes_nothing_at_first() -> None:

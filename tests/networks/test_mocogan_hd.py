@@ -77,17 +77,20 @@ def test_the_table_of_the_discriminator() -> None:
 
 @pytest.mark.parametrize("num_frames", [None, 1, 2, 9])
 def test_videos_of_any_length(checkpoint: str, num_frames: int | None) -> None:
-    generator = motion_generator(checkpoint)
+    generator = motion_generator(checkpoint).eval()
     videos, intermediates = generator.synthesize(latents(generator, num_frames))
     assert videos.shape == (3, 3, num_frames or 4, SIZE, SIZE)
     assert videos.abs().max() <= 1
+    free = generator.train().synthesize(latents(generator, num_frames)).videos
+    assert free.abs().max() > 1  # as the image generator's: clamped in evaluation mode alone
+    torch.testing.assert_close(free.clamp(-1, 1), videos)
     assert generator.video_shape == (3, 4, SIZE, SIZE)
     steps = (3, (num_frames or 4) - 1, 6)
     assert intermediates["motion_noise"].shape == intermediates["motion_noise_predicted"].shape == steps
 
 
 def test_the_first_frame_is_the_image_generators(checkpoint: str) -> None:
-    generator = motion_generator(checkpoint)
+    generator = motion_generator(checkpoint).eval()
     trained = image_generator()
     state = torch.load(checkpoint, weights_only=True)["state_dict"]
     trained.load_state_dict({name: state[f"generator_ema.average.{name}"] for name in trained.state_dict()})
@@ -150,8 +153,10 @@ def test_gradients_reach_every_parameter_that_learns(checkpoint: str) -> None:
 
     terms = objective.discriminator_loss(judged, real, fake.detach(), None, draw)
     terms.total.backward()
-    # An instance norm takes away what a bias before it adds.
-    without = {f"{part}.layers.{layer}.bias" for part in ("video", "small_video", "image") for layer in (2, 5, 8)}
+    # An instance norm takes away what a bias before it adds, and a relativistic objective what the last one adds.
+    parts = ("video", "small_video", "image")
+    without = {f"{part}.layers.{layer}.bias" for part in parts for layer in (2, 5, 8)}
+    without |= {f"{part}.to_logits.bias" for part in parts}
     for name, parameter in discriminator.named_parameters():
         if name not in without:
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name

@@ -59,7 +59,10 @@ def test_pictures_are_bounded_and_their_own() -> None:
     videos = generator(latents)
     assert videos.shape == (3, *generator.video_shape) and videos.dtype == torch.float32 and videos.abs().max() <= 1
     torch.testing.assert_close(generator({name: value[1:2] for name, value in latents.items()}), videos[1:2])
-    torch.testing.assert_close(generator.synthesize_frames(generator.map(latents["z"])), videos[:, :, 0])
+    free = generator.synthesize_frames(generator.map(latents["z"]))
+    assert free.abs().max() > 1  # the sum is linear, and is clamped in evaluation mode alone
+    torch.testing.assert_close(free.clamp(-1, 1), videos[:, :, 0])
+    torch.testing.assert_close(generator.train()(latents)[:, :, 0], free)
     with pytest.raises(ValueError, match="makes 1 frames only"):
         generator.sample_latents(1, torch.Generator(), num_frames=2)
 
@@ -89,7 +92,7 @@ def test_truncation_pulls_w_towards_its_mean() -> None:
     generator.w_avg.copy_(torch.randn(7))
     latents = generator.sample_latents(3, torch.Generator())
     w = generator.map(latents["z"])
-    half = generator.synthesize_frames((generator.w_avg + w) / 2).unsqueeze(2)
+    half = generator.synthesize_frames((generator.w_avg + w) / 2).unsqueeze(2).clamp(-1, 1)
     truncated = generator.truncate(latents, 0.5)
     torch.testing.assert_close(generator(truncated), half)
     torch.testing.assert_close(generator({name: value[:1] for name, value in truncated.items()}), half[:1])
@@ -108,15 +111,16 @@ def test_labels_matter_and_are_needed() -> None:
             network(given)
 
 
-def test_minibatch_deviation() -> None:
-    x = torch.zeros(4, 2, 4, 4)
-    x[2:] = 3.0  # groups are {0, 2} and {1, 3} with size 2: values 0 and 3 deviate by 1.5
-    assert layers.with_minibatch_deviation(x, 2).shape == (4, 3, 4, 4)
-    torch.testing.assert_close(layers.with_minibatch_deviation(x, 2)[:, 2], torch.full((4, 4, 4), 1.5))
-    assert layers.with_minibatch_deviation(x[:3], 2)[:, 2].max() < 1e-3  # three clips make no pairs
+def test_groups_of_consecutive_clips_are_judged_together() -> None:
+    clips, discriminator = torch.rand(8, 3, 1, 16, 16), small_discriminator()
+    whole = discriminator(clips).logits[0]
+    # Two processes, or two halves whose gradients are accumulated, have the groups of one call.
+    torch.testing.assert_close(torch.cat([discriminator(half).logits[0] for half in clips.chunk(2)]), whole)
+    quarters = torch.cat([discriminator(quarter).logits[0] for quarter in clips.chunk(4)])
+    assert not torch.allclose(quarters, whole, atol=1e-4)
 
 
-def test_without_it_the_discriminator_keeps_clips_apart() -> None:
+def test_without_minibatch_deviation_the_discriminator_keeps_clips_apart() -> None:
     clips = torch.rand(4, 3, 1, 16, 16)
     apart, mixing = small_discriminator(mbstd_group_size=0), small_discriminator()
     judgement = apart(clips)
