@@ -119,11 +119,12 @@ class DistributionMeasurement:
         self, network: FeatureNetwork, batches: list[range], device: torch.device, progress: tqdm
     ) -> dict[str, Gaussian]:
         """Statistics of the real clips, from the cache or computed."""
-        identity = StatisticsCache.identity(network, **self._protocol())
+        identity = StatisticsCache.identity(network, **self.real_protocol)
         return StatisticsCache().get(identity, lambda: fit_gaussians(network, self._read(batches, progress), device))
 
-    def _protocol(self) -> dict[str, Any]:
-        """All that decides the real clips."""
+    @property
+    def real_protocol(self) -> dict[str, Any]:
+        """All that decides the real clips, in plain JSON values."""
         return {
             "real_fingerprint": self.data.fingerprint(self.split),
             "split": self.split,
@@ -161,6 +162,7 @@ class DistributionMeasurement:
             real_split=self.split,
             real_clips_sha256=self._real_clips_sha256,
             seed=self.seed,
+            sampling=dict(self.maker.sampling),
             step=step,
         )
 

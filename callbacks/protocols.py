@@ -1,6 +1,6 @@
 """What callbacks know of the module and of the data: two small protocols, checked before the first step."""
 
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -15,6 +15,10 @@ class MakesVideos(Protocol):
     @property
     def conditions_on_clips(self) -> bool:
         """Whether `generate` needs real clips."""
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """How `generate` draws videos, for cards, in plain JSON values: which weights, truncation, conditions."""
 
     def sample_latents(self, indices: range, seed: int) -> dict[str, Tensor]:
         """Latents of the videos `indices`, on the module's device; video i's depend on (seed, i) alone."""
@@ -60,7 +64,8 @@ def check_makes_videos(module: LightningModule, callback: object) -> MakesVideos
 
     Raises: MisconfigurationException naming the methods that are missing.
     """
-    _check(module, ("sample_latents", "generate", "conditions_on_clips"), callback, "add them to the LightningModule")
+    needed = ("sample_latents", "generate", "conditions_on_clips", "sampling")
+    _check(module, needed, callback, "add them to the LightningModule")
     return cast(MakesVideos, module)
 
 

@@ -45,6 +45,7 @@ class MetricCard:
         real_clips_sha256: of the pixels of some of the real clips, which tell what the data module chose: its own seed,
             stride, cropping.
         seed: of the generated videos' latents.
+        sampling: how the generated videos were drawn: which weights, what truncation, whether from parts of real clips.
         covariance_divisor: "N - 1", or "N" as in StyleGAN-V.
         step: training step of the measured generator; None outside training.
     """
@@ -63,6 +64,7 @@ class MetricCard:
     real_split: str
     real_clips_sha256: str
     seed: int
+    sampling: dict[str, Any]
     frame_stride: int = 1
     covariance_divisor: str = "N - 1"
     step: int | None = None

@@ -24,6 +24,7 @@ class TinyModule(LightningModule):
     """A video is its latent's three numbers as a colour, brighter with every frame and with every training step."""
 
     conditions_on_clips = False
+    sampling = {"weights": "latest", "truncation": 1.0}  # noqa: RUF012
 
     def __init__(self, shape: tuple[int, int, int, int] = SHAPE) -> None:
         super().__init__()

@@ -79,6 +79,7 @@ def test_a_card_tells_the_protocol(tmp_path: Path) -> None:
     assert (card.key, card.num_real, card.num_fake, card.num_frames, card.fps) == (FVD, 9, 9, 4, 8.0)
     assert (card.frame_size, card.feature_network, card.seed, card.step) == ((8, 8), "colours", 7, 2)
     assert card.real_fingerprint == TinyData().fingerprint("train")
+    assert card.sampling == TinyModule.sampling
     assert cards(tmp_path, FID)[0]["num_fake"] == 36
 
 

@@ -105,7 +105,8 @@ def test_step_names_sort_like_steps() -> None:
 
 
 def test_what_a_module_lacks_is_said_in_one_line() -> None:
-    with pytest.raises(Exception, match=r"^Recorder needs sample_latents, generate of LightningModule: add them"):
+    needed = "sample_latents, generate, conditions_on_clips, sampling"
+    with pytest.raises(Exception, match=rf"^Recorder needs {needed} of LightningModule: add them"):
         check_makes_videos(LightningModule(), Recorder(1))
 
 

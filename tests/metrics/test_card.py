@@ -21,6 +21,7 @@ CARD = MetricCard(
     real_split="validation",
     real_clips_sha256="cd34",
     seed=7,
+    sampling={"weights": "moving average", "truncation": 1.0, "conditions_on_clips": False},
     step=1000,
 )
 
@@ -43,6 +44,10 @@ def test_what_was_measured_may_differ() -> None:
 def test_how_it_was_measured_may_not() -> None:
     other = replace(CARD, num_real=128, weights_sha256="0000", versions={**CARD.versions, "kinogan": "9"})
     assert CARD.differences(other) == ["num_real", "weights_sha256", "versions"]
+
+
+def test_videos_drawn_otherwise_are_not_compared() -> None:
+    assert CARD.differences(replace(CARD, sampling={**CARD.sampling, "truncation": 0.7})) == ["sampling"]
 
 
 def test_something_else_is_refused() -> None:
