@@ -60,9 +60,13 @@ TRANSFORMATIONS: dict[str, dict[str, Distribution]] = {
 class AdaptiveAugmentation(Augmentation):
     """Augmentations whose probability p follows how far D overfits (Karras et al. 2020, arXiv:2006.06676).
 
-    r_t = mean sign D(real) over `interval` steps; then p moves by clips seen / speed_clips, up if r_t > target and down
-    if r_t < target, within [0, 1] (section 3 and its Eq. 1).  Each transformation happens to a clip, all its frames
-    alike, with probability p (appendix B); s is the size of the frame:
+    r_t = mean sign(D(real) - undecided) over `interval` updates of D; then p moves by clips seen / speed_clips, up if
+    r_t > target and down if r_t < target, within [0, 1] (section 3 and its Eq. 1).  r_t needs an objective with an
+    undecided logit, such as the non-saturating, hinge or least-squares loss: Wasserstein and relativistic logits mean
+    nothing by themselves.
+
+    Each transformation happens to a clip, all its frames alike, with probability p (appendix B); s is the size of the
+    frame:
 
     | group | transformation |
     |---|---|
@@ -90,6 +94,7 @@ class AdaptiveAugmentation(Augmentation):
     Raises: ValueError if an argument is out of its range or the discriminator does not see clips.
     """
 
+    adapts = True
     probability: Tensor
     sum_of_signs: Tensor
     num_clips: Tensor

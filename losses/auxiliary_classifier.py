@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses.base import DiscriminatorFunction, Draw, Judged, Term
+from losses.base import DiscriminatorFunction, Draw, Judged, Term, precise
 
 
 class AuxiliaryClassifier(Term):
@@ -19,7 +19,8 @@ class AuxiliaryClassifier(Term):
         learns_from_fake: whether the discriminator learns from fake clips too, as in the paper.
 
     Shapes: class_logits (B, num_classes), labels (B,); every term is a scalar over this process's clips.
-    Raises: ValueError if there are no class logits or no labels, or if a label is none of the classes.
+    Raises: ValueError if there are no class logits or no labels or, on a CPU, if a label is none of the classes (to
+        look would make every step wait for a GPU, whose own assertion stops there).
     """
 
     def __init__(self, weight: float = 1.0, interval: int = 1, learns_from_fake: bool = True) -> None:
@@ -41,14 +42,22 @@ class AuxiliaryClassifier(Term):
 
 
 def class_cross_entropy(judged: Judged, classes: Tensor | None, name: str) -> Tensor:
-    """Mean cross-entropy, in float32, of class indices (B,) or probabilities (B, num_classes), called `name`."""
+    """Mean cross-entropy, in float32 or float64, of indices (B,) or probabilities (B, num_classes), called `name`."""
     if judged.class_logits is None:
         raise ValueError("the discriminator gives no class_logits; it needs num_classes or num_categories above 0")
     if classes is None:
         raise ValueError(f"there are no {name} for the class logits; the objective classifies {name}")
-    logits = judged.class_logits.float()
+    logits = precise(judged.class_logits)
     num_classes = logits.shape[1]
-    needed = classes.shape[-1] if classes.is_floating_point() else int(classes.max()) + 1
-    if needed > num_classes or (classes.is_floating_point() and needed != num_classes):
+    if classes.is_floating_point():
+        classes = classes.to(logits)
+        needed = classes.shape[-1]
+        fits = needed == num_classes
+    elif classes.device.type == "cpu":
+        needed = int(classes.max()) + 1
+        fits = needed <= num_classes
+    else:
+        fits = True
+    if not fits:
         raise ValueError(f"{name} name {needed} classes; the discriminator's class_logits are for {num_classes}")
     return F.cross_entropy(logits, classes)

@@ -14,6 +14,11 @@ import torch
 from torch import Tensor, nn
 
 Logits = tuple[Tensor, ...]
+# What objectives and the training loop log beside the terms.
+RESERVED_NAMES = frozenset(
+    {"adversarial", "loss", "logits_real", "logits_fake", "signs_real", "gradient_norm", "wasserstein_distance"}
+)
+BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)  # what mixes the clips of a batch
 
 
 class Opinion(Protocol):
@@ -55,6 +60,11 @@ class LossTerms:
     named: dict[str, Tensor]
 
 
+def identity(tensor: Tensor) -> Tensor:
+    """The tensor itself."""
+    return tensor
+
+
 @dataclass(frozen=True)
 class Draw:
     """What is particular to one update.
@@ -64,12 +74,17 @@ class Draw:
         noise: what the objective asked for in `sample_noise`.
         latents: what the fake clips were made from.
         intermediates: what arose on the way, see `networks.base.Synthesis`.
+        update: how often this player was updated before; not the step where players take turns of several updates.
+        mean_over_processes: what a batch statistic goes through; `losses.across_processes.mean_over_processes` where
+            all processes take the update together.
     """
 
     step: int = 0
     noise: dict[str, Tensor] = field(default_factory=dict)
     latents: dict[str, Tensor] = field(default_factory=dict)
     intermediates: dict[str, Tensor] = field(default_factory=dict)
+    update: int = 0
+    mean_over_processes: Callable[[Tensor], Tensor] = identity
 
 
 class Term:
@@ -79,8 +94,8 @@ class Term:
 
     Args:
         weight: factor of the term; at least 0.
-        interval: it is added on every interval-th step, multiplied by interval (lazy: Karras et al. 2020,
-            arXiv:1912.04958, section 3.1 and appendix B); at least 1.
+        interval: it is added to every interval-th update of a player, multiplied by interval (lazy: Karras et al.
+            2020, arXiv:1912.04958, section 3.1 and appendix B); at least 1.
 
     Attributes:
         differentiates: "real" or "fake" for each side of the discriminator's update whose clips' gradients are needed.
@@ -102,9 +117,13 @@ class Term:
         self.weight = weight
         self.interval = interval
 
-    def is_due(self, step: int) -> bool:
-        """Whether the term is added at this step."""
-        return self.weight > 0 and step % self.interval == 0
+    def weight_at(self, step: int) -> float:
+        """The weight at a training step; a term with a schedule has others than `weight`, its largest."""
+        return self.weight
+
+    def is_due(self, draw: Draw) -> bool:
+        """Whether the term is added to this update."""
+        return self.weight_at(draw.step) > 0 and draw.update % self.interval == 0
 
     def sample_noise(self, num_clips: int, rng: torch.Generator) -> dict[str, Tensor]:
         """As `AdversarialObjective.sample_noise`; it comes back as `draw.noise`."""
@@ -122,10 +141,10 @@ class Term:
         """What the generator minimises besides, a scalar; None adds nothing.  `real` is None unless `needs_real`."""
         return None
 
-    def check(self, discriminator: nn.Module) -> None:
-        """Look whether the term goes with a discriminator.
+    def check(self, discriminator: nn.Module, objective: "AdversarialObjective") -> None:
+        """Look whether the term goes with a discriminator, and with the objective that it is added to.
 
-        Raises: ValueError, with the reason, if it contradicts it.  What is merely dubious is a warning.
+        Raises: ValueError, with the reason, if it contradicts one.  What is merely dubious is a warning.
         """
 
 
@@ -140,12 +159,18 @@ class AdversarialObjective(ABC):
 
     Attributes:
         is_relativistic: whether the generator's loss needs the logits of the real clips.
+        undecided: the logit by which the discriminator does not lean to either side; None where no value means that.
+
+    Raises: ValueError if a term has the name of something else that is logged.
     """
 
     is_relativistic = False
+    undecided: float | None = None
 
     def __init__(self, terms: Mapping[str, Term] | None = None) -> None:
         self.terms = dict(terms or {})
+        if reserved := sorted(RESERVED_NAMES & self.terms.keys()):
+            raise ValueError(f"a term is called {reserved[0]}, as something else that is logged; give it another name")
 
     @abstractmethod
     def discriminator_adversarial(self, real: Logits, fake: Logits, draw: Draw) -> Tensor:
@@ -155,8 +180,8 @@ class AdversarialObjective(ABC):
     def generator_adversarial(self, real: Logits | None, fake: Logits, draw: Draw) -> Tensor:
         """The adversarial loss of the generator, a scalar.  `real` is None unless the objective is relativistic."""
 
-    def constrain(self, discriminator: nn.Module, step: int) -> None:  # noqa: B027 (most objectives have nothing to do)
-        """Called after each step of the discriminator: clip its weights, say."""
+    def constrain(self, discriminator: nn.Module, update: int) -> None:  # noqa: B027 (most have nothing to do)
+        """Called after each update of the discriminator, the first being 0: clip its weights, say."""
 
     def check(self, discriminator: nn.Module) -> None:
         """Look whether objective and terms go with a discriminator.
@@ -164,7 +189,8 @@ class AdversarialObjective(ABC):
         Raises: ValueError, with the reason.
         """
         for term in self.terms.values():
-            term.check(discriminator)
+            if term.weight > 0:
+                term.check(discriminator, self)
 
     def sample_noise(self, num_clips: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Draw, on the CPU, the noise that one update needs: named tensors, each with the clips along its first axis.
@@ -191,7 +217,7 @@ class AdversarialObjective(ABC):
         """
         if real.shape != fake.shape:
             raise ValueError(f"real clips are {tuple(real.shape)}, fake ones {tuple(fake.shape)}; they must be alike")
-        due = {name: term for name, term in self.terms.items() if term.is_due(draw.step)}
+        due = {name: term for name, term in self.terms.items() if term.is_due(draw)}
         differentiated = frozenset[str]().union(*(term.differentiates for term in due.values()))
         judged_real = judge(discriminator, real, labels, "real" in differentiated)
         judged_fake = judge(discriminator, fake, labels, "fake" in differentiated)
@@ -203,9 +229,11 @@ class AdversarialObjective(ABC):
         logged = {
             "logits_real": mean_over_heads(judged_real.logits),
             "logits_fake": mean_over_heads(judged_fake.logits),
-            "signs_real": mean_over_heads(tuple(head.float().sign() for head in judged_real.logits)),
         }
-        return self.joined(adversarial, added, logged)
+        if self.undecided is not None:
+            decisions = tuple((precise(head) - self.undecided).sign() for head in judged_real.logits)
+            logged["signs_real"] = mean_over_heads(decisions)
+        return self.joined(adversarial, added, logged, draw)
 
     def generator_loss(
         self,
@@ -216,7 +244,7 @@ class AdversarialObjective(ABC):
         draw: Draw,
     ) -> LossTerms:
         """Loss of the generator; gradients flow through `fake`."""
-        due = {name: term for name, term in self.terms.items() if term.is_due(draw.step)}
+        due = {name: term for name, term in self.terms.items() if term.is_due(draw)}
         needs_real = self.is_relativistic or any(term.needs_real for term in due.values())
         judged_real = judge(discriminator, real, labels) if needs_real else None
         judged_fake = judge(discriminator, fake, labels)
@@ -225,14 +253,16 @@ class AdversarialObjective(ABC):
             name: term.generator_term(discriminator, judged_real, judged_fake, own_noise(draw, name))
             for name, term in due.items()
         }
-        return self.joined(adversarial, added, {"logits_fake": mean_over_heads(judged_fake.logits)})
+        return self.joined(adversarial, added, {"logits_fake": mean_over_heads(judged_fake.logits)}, draw)
 
-    def joined(self, adversarial: Tensor, added: Mapping[str, Tensor | None], logged: dict[str, Tensor]) -> LossTerms:
+    def joined(
+        self, adversarial: Tensor, added: Mapping[str, Tensor | None], logged: dict[str, Tensor], draw: Draw
+    ) -> LossTerms:
         """The adversarial loss and the terms, each with its weight and interval, as one loss."""
         total = adversarial
         for name, value in added.items():
             if value is not None:
-                total = total + self.terms[name].weight * self.terms[name].interval * value
+                total = total + self.terms[name].weight_at(draw.step) * self.terms[name].interval * value
                 logged[name] = value.detach()
         return LossTerms(total, {"adversarial": adversarial.detach(), **logged})
 
@@ -240,8 +270,9 @@ class AdversarialObjective(ABC):
     def optimizer_correction(self) -> float:
         """c = k / (k + 1) for lazy terms of interval k: the discriminator's Adam takes lr * c and beta^c.
 
-        A lazy term adds its share to every k-th step only; with c the discriminator learns as if it were a step of its
-        own (Karras et al. 2020, arXiv:1912.04958, appendix B).  1 without such terms.
+        In the code of Karras et al. (2020, arXiv:1912.04958, appendix B) a lazy penalty is an optimizer step of its
+        own: Adam makes k + 1 steps where the loss alone makes k, and c makes up for it.  Here the penalty is in the
+        loss's own step, and c gives that the effective learning rate of their setting.  1 without such terms.
         """
         intervals = [term.interval for term in self.terms.values() if term.corrects_optimizer and term.weight > 0]
         interval = max(intervals, default=1)
@@ -264,7 +295,12 @@ class Augmentation(nn.Module, ABC):
     """Changes every clip on its way to the discriminator, real and fake alike, once a clip for all its frames.
 
     It must be differentiable twice: gradients flow through it to the generator, and penalties through it twice.
+
+    Attributes:
+        adapts: whether `adapt` needs `signs_real`, which only an objective with an undecided logit has.
     """
+
+    adapts = False
 
     @abstractmethod
     def sample_noise(self, num_clips: int, rng: torch.Generator) -> dict[str, Tensor]:
@@ -275,11 +311,11 @@ class Augmentation(nn.Module, ABC):
         """(B, C, T, H, W) in [-1, 1] -> the same shape, the values possibly outside that range."""
 
     def adapt(self, signs_real: Tensor, num_clips: int) -> dict[str, Tensor]:
-        """Called after each step of the discriminator, alike on all processes; returns scalars to log.
+        """Called after each update of the discriminator, alike on all processes; returns scalars to log.
 
         Args:
-            signs_real: mean sign of the logits of real clips, over all processes.
-            num_clips: real clips of that step, over all processes.
+            signs_real: mean sign(D(real) - undecided) over all processes; 0 if the objective has no such logit.
+            num_clips: real clips of that update, over all processes.
         """
         return {}
 
@@ -326,4 +362,4 @@ def sum_of_means(function: Callable[[Tensor], Tensor], logits: Logits) -> Tensor
 
 def mean_over_heads(logits: Logits) -> Tensor:
     """Mean of the logits over clips and positions, averaged over the heads, detached: what is logged."""
-    return torch.stack([head.detach().float().mean() for head in logits]).mean()
+    return torch.stack([precise(head.detach()).mean() for head in logits]).mean()

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses.base import DiscriminatorFunction, Draw, Judged, Term
+from losses.base import DiscriminatorFunction, Draw, Judged, Term, precise
 
 
 class ConditionReconstruction(Term):
@@ -34,4 +34,4 @@ class ConditionReconstruction(Term):
                 "on clips, such as networks.spatiotemporal_conditional.SpatiotemporalConditionalGenerator"
             )
         target, reconstruction = draw.intermediates["reconstruction_target"], draw.intermediates["reconstruction"]
-        return F.mse_loss(reconstruction.float(), target.float())
+        return F.mse_loss(precise(reconstruction), precise(target))

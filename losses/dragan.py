@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from losses.base import DiscriminatorFunction, Draw, Judged, Term
-from losses.gradient_penalties import gradient_norm, logits_with_gradient, refuse_batch_norm, warn_of_spectral_norm
+from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Judged, Term, precise
+from losses.gradient_penalties import one_centred_penalty, refuse_batch_norm, warn_of_spectral_norm
 
 NOISE_SCALE = 0.5  # of a clip's standard deviation, as in the released code
 
@@ -21,7 +21,7 @@ class DRAGAN(Term):
 
     Args:
         weight: lambda; 10 in the paper.  At least 0.
-        interval: steps between two penalties; 1 in the paper.
+        interval: as in `Term`; 1 in the paper.
 
     Shapes: clips (B, ...) -> a scalar over this process's clips.
     Raises: ValueError if an argument is out of its range, or if the discriminator has batch norm.
@@ -40,11 +40,10 @@ class DRAGAN(Term):
         self, discriminator: DiscriminatorFunction, real: Judged, fake: Judged, draw: Draw
     ) -> Tensor:
         """See the class."""
-        perturbed = with_noise(real.clips.detach().float(), draw.noise["seed"])
-        _, squared_norms = logits_with_gradient(discriminator, perturbed, real.labels)
-        return torch.stack([((gradient_norm(squared) - 1) ** 2).mean() for squared in squared_norms]).sum()
+        perturbed = with_noise(precise(real.clips.detach()), draw.noise["seed"])
+        return one_centred_penalty(discriminator, perturbed, real.labels)
 
-    def check(self, discriminator: nn.Module) -> None:
+    def check(self, discriminator: nn.Module, objective: AdversarialObjective) -> None:
         """Refuse batch norm, warn of spectral norm."""
         refuse_batch_norm(discriminator, type(self).__name__)
         warn_of_spectral_norm(discriminator, type(self).__name__)

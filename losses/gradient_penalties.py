@@ -1,18 +1,17 @@
 """Gradients of a discriminator with respect to its input clips, for the penalties that objectives add.
 
 On clips a gradient has five axes; the norm is taken over all but the first, one norm a clip.  (Image code that sums
-over axes 1 to 3 is silently wrong here.)  Everything is computed in float32, whatever the autocast around it: second
-derivatives in bfloat16 or float16 are too coarse to penalise.
+over axes 1 to 3 is silently wrong here.)  Everything is computed in float32 (float64 for such clips), whatever the
+autocast around it: second derivatives in bfloat16 or float16 are too coarse to penalise.
 """
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from losses.base import DiscriminatorFunction, Logits, in_float32, precise, score
-
-BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
+from losses.base import BATCH_NORMS, DiscriminatorFunction, Logits, in_float32, judge, score
 
 
 def squared_gradient_norms(logits: Logits, clips: Tensor) -> tuple[Tensor, ...]:
@@ -29,14 +28,25 @@ def squared_gradient_norms(logits: Logits, clips: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def logits_with_gradient(
-    discriminator: DiscriminatorFunction, clips: Tensor, labels: Tensor | None
-) -> tuple[Logits, tuple[Tensor, ...]]:
-    """Logits of `clips` and, for each head, the squared norms of their gradients, (B,), in float32."""
+def one_centred_penalty(
+    discriminator: DiscriminatorFunction, clips: Tensor, labels: Tensor | None, heads: Sequence[int] | None = None
+) -> Tensor:
+    """mean (||grad_x D(x)||_2 - 1)^2 over `clips`, summed over heads, or over those whose numbers are given.
+
+    Raises: ValueError if there is no such head.
+    """
+    judged = judge(discriminator, clips, labels, differentiable=True)
+    logits = judged.logits if heads is None else chosen(judged.logits, heads)
     with in_float32(clips):
-        clips = precise(clips.detach()).requires_grad_(True)
-        logits = discriminator(clips, labels).logits
-        return logits, squared_gradient_norms(logits, clips)
+        norms = squared_gradient_norms(logits, judged.clips)
+        return torch.stack([((gradient_norm(squared) - 1) ** 2).mean() for squared in norms]).sum()
+
+
+def chosen(logits: Logits, heads: Sequence[int]) -> Logits:
+    """The heads of these numbers."""
+    if max(heads) >= len(logits):
+        raise ValueError(f"heads are {list(heads)}, but the discriminator has {len(logits)}, numbered from 0")
+    return tuple(logits[head] for head in heads)
 
 
 def gradient_norm(squared_norms: Tensor) -> Tensor:

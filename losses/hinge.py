@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses.base import AdversarialObjective, Draw, Logits, sum_of_means
+from losses.base import AdversarialObjective, Draw, Logits, identity, sum_of_means
 
 
 class Hinge(AdversarialObjective):
@@ -20,10 +20,12 @@ class Hinge(AdversarialObjective):
     process's clips, heads add up.
     """
 
+    undecided = 0.0
+
     def discriminator_adversarial(self, real: Logits, fake: Logits, draw: Draw) -> Tensor:
         """mean relu(1 - D(real)) + mean relu(1 + D(fake))."""
         return sum_of_means(lambda head: F.relu(1 - head), real) + sum_of_means(lambda head: F.relu(1 + head), fake)
 
     def generator_adversarial(self, real: Logits | None, fake: Logits, draw: Draw) -> Tensor:
         """-mean D(fake)."""
-        return -sum_of_means(lambda head: head, fake)
+        return -sum_of_means(identity, fake)

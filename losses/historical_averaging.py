@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
-from losses.base import WeightTerm
+from losses.base import WeightTerm, precise
 
 
 class HistoricalAveraging(WeightTerm):
     """weight * ||theta - 1/t sum_{i <= t} theta_i||^2 for each player (Salimans et al. 2016, arXiv:1606.03498, 3.3).
 
     theta_i are the player's weights before its i-th step, so the first step adds nothing.  The mean is a constant in
-    the gradient.  It is kept in float32, one copy of the weights a player, and saved with the run; being a function of
-    the weights it is alike on all processes.
+    the gradient.  It is kept in float32 (float64 for such weights), one copy of the weights a player, and saved with
+    the run; being a function of the weights it is alike on all processes.
 
     Args:
         weight: factor of the term; at least 0.  The paper, where it is 1, uses it for small games only.
@@ -32,13 +32,13 @@ class HistoricalAveraging(WeightTerm):
     def attach(self, players: Mapping[str, nn.Module]) -> None:
         """Make room for each player's mean."""
         for player, network in players.items():
-            mean = torch.zeros_like(parameters_to_vector(network.parameters()).detach(), dtype=torch.float32)
+            mean = torch.zeros_like(precise(parameters_to_vector(network.parameters()).detach()))
             self.register_buffer(f"{player}_mean", mean)
             self.register_buffer(f"{player}_steps", torch.zeros((), dtype=torch.int64, device=mean.device))
 
     def forward(self, player: str, network: nn.Module) -> Tensor:
         """Take the player's weights into their mean, and return their weighted squared distance from it."""
-        weights = parameters_to_vector(network.parameters()).float()
+        weights = precise(parameters_to_vector(network.parameters()))
         mean, steps = self.get_buffer(f"{player}_mean"), self.get_buffer(f"{player}_steps")
         with torch.no_grad():
             steps += 1

@@ -1,9 +1,9 @@
 """InfoGAN: latents that can be read off what they make."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from losses.auxiliary_classifier import class_cross_entropy
-from losses.base import DiscriminatorFunction, Draw, Judged, Term
+from losses.auxiliary_classifier import AuxiliaryClassifier, class_cross_entropy
+from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Judged, Term
 
 
 class InfoGAN(Term):
@@ -21,7 +21,8 @@ class InfoGAN(Term):
         latent: name of c among the generator's latents: (B,) int64 class indices, or (B, num_categories) one-hot.
 
     Shapes: class_logits (B, num_categories); every term is a scalar over this process's clips.
-    Raises: ValueError if there are no class logits or no such latent, or if it names more categories than they do.
+    Raises: ValueError if there are no class logits or no such latent, if (on a CPU, as `AuxiliaryClassifier`) it names
+        more categories than they do, or if labels are to train the same classifier.
     """
 
     def __init__(self, weight: float = 1.0, interval: int = 1, latent: str = "category") -> None:
@@ -39,6 +40,15 @@ class InfoGAN(Term):
     ) -> Tensor | None:
         """The generator's share: the same, with the gradient through the clips."""
         return self.cross_entropy(fake, draw)
+
+    def check(self, discriminator: nn.Module, objective: AdversarialObjective) -> None:
+        """Refuse an auxiliary classifier of labels beside it."""
+        for name, term in objective.terms.items():
+            if isinstance(term, AuxiliaryClassifier) and term.weight > 0:
+                raise ValueError(
+                    f"InfoGAN and {name} (AuxiliaryClassifier) would train one classifier, of latents and of labels; "
+                    "use one of them"
+                )
 
     def cross_entropy(self, fake: Judged, draw: Draw) -> Tensor:
         """Mean -log Q(c | fake)."""

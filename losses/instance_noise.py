@@ -46,8 +46,11 @@ class InstanceNoise(Augmentation):
     def forward(self, clips: Tensor, noise: dict[str, Tensor]) -> Tensor:
         """See the class."""
         clips = clips.to(torch.promote_types(clips.dtype, torch.float32))
+        sigma = self.current_sigma()
+        if self.sigma == 0 or (sigma.device.type == "cpu" and sigma == 0):  # a GPU, for which it is little, would wait
+            return clips
         field = gaussian_field(noise["seed"].to(clips.device), clips[0].numel())
-        return clips + (self.current_sigma() * field).to(clips).view(clips.shape)
+        return clips + (sigma * field).to(clips).view(clips.shape)
 
     def current_sigma(self) -> Tensor:
         """The standard deviation now, a scalar."""

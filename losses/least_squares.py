@@ -12,7 +12,8 @@ class MismatchedLabels(Term):
     """1/2 mean (D(x, wrong label) - a)^2 on real clips x: wrong labels are as bad as fake clips.
 
     The matching-aware discriminator (Reed et al. 2016, arXiv:1605.05396, section 4.2) with the least-squares loss.
-    Reed et al. halve this share and that of the fake clips; with weight 1 both count wholly.
+    Reed et al. halve this share and that of the fake clips; with weight 1 both count wholly.  A class that the data
+    have no clips of makes it easy: being always wrong, it is known by the label alone.
 
     Args:
         weight: factor of the term; at least 0.
@@ -20,8 +21,8 @@ class MismatchedLabels(Term):
         fake_target: a; that of the objective.
 
     Shapes: clips (B, ...), labels (B,) int64 in [0, num_classes) -> a scalar over this process's clips, heads add up.
-    Raises: ValueError if there are fewer than 2 classes, if clips have no labels, or if the discriminator does not take
-        labels of as many classes.
+    Raises: ValueError if there are fewer than 2 classes, if clips have no labels, if the discriminator does not take
+        labels of as many classes, or if the objective is not `LeastSquares` with the same a.
     """
 
     def __init__(self, weight: float = 1.0, num_classes: int = 0, fake_target: float = 0.0) -> None:
@@ -45,8 +46,18 @@ class MismatchedLabels(Term):
         logits = discriminator(real.clips.detach(), wrong).logits
         return half_squared_distance(logits, self.fake_target)
 
-    def check(self, discriminator: nn.Module) -> None:
-        """Refuse a discriminator of other classes; one without would be taught that real clips are fake."""
+    def check(self, discriminator: nn.Module, objective: AdversarialObjective) -> None:
+        """Refuse other losses, another target and other classes: without any, real clips would be taught to be fake."""
+        if not isinstance(objective, LeastSquares):
+            raise ValueError(
+                f"MismatchedLabels is a least-squares loss, the objective is {type(objective).__name__}; use it with "
+                "losses.least_squares.LeastSquares"
+            )
+        if objective.fake_target != self.fake_target:
+            raise ValueError(
+                f"fake_target of MismatchedLabels is {self.fake_target}, that of the objective "
+                f"{objective.fake_target}; they must agree"
+            )
         num_classes = getattr(discriminator, "num_classes", 0)
         if num_classes != self.num_classes:
             raise ValueError(
@@ -66,12 +77,12 @@ class LeastSquares(AdversarialObjective):
 
     Args:
         real_target: b.
-        fake_target: a, another one than b.
+        fake_target: a, below b: larger logits mean more real.
         generator_target: c.
         terms: penalties and aids that are added, by name.
 
     Shapes: logits (B, ...) for each head; both losses are scalars over this process's clips, heads add up.
-    Raises: ValueError if the two targets of the discriminator are the same, or if mismatched labels have another one.
+    Raises: ValueError if the real target is not above the fake one.
     """
 
     def __init__(
@@ -82,11 +93,9 @@ class LeastSquares(AdversarialObjective):
         terms: Mapping[str, Term] | None = None,
     ) -> None:
         super().__init__(terms)
-        if real_target == fake_target:
-            raise ValueError(f"real_target and fake_target are both {real_target}; they must differ")
-        for name, term in self.terms.items():
-            if isinstance(term, MismatchedLabels) and term.fake_target != fake_target:
-                raise ValueError(f"fake_target is {fake_target}, that of {name} is {term.fake_target}; they must agree")
+        if real_target <= fake_target:
+            raise ValueError(f"real_target is {real_target}, fake_target {fake_target}; the first must be larger")
+        self.undecided = (real_target + fake_target) / 2
         self.real_target = real_target
         self.fake_target = fake_target
         self.generator_target = generator_target

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses.base import DiscriminatorFunction, Draw, Judged, Term
+from losses.base import DiscriminatorFunction, Draw, Judged, Term, precise
 
 
 class MotionInformation(Term):
@@ -15,7 +15,7 @@ class MotionInformation(Term):
 
     Args:
         weight: factor; 1 in the reference code.
-        interval: it is added on every interval-th step; 1 in the paper.
+        interval: as in `Term`; 1 in the paper.
 
     Shapes: intermediates "motion_noise" and "motion_noise_predicted", each (B, T - 1, F) -> a scalar over this
     process's clips.
@@ -30,6 +30,6 @@ class MotionInformation(Term):
             raise ValueError(
                 "MotionInformation needs a generator that predicts its noise, such as LatentMotionGenerator"
             )
-        noise = draw.intermediates["motion_noise"].float()
-        predicted = draw.intermediates["motion_noise_predicted"].float()
+        noise = precise(draw.intermediates["motion_noise"])
+        predicted = precise(draw.intermediates["motion_noise_predicted"])
         return -F.cosine_similarity(predicted, noise, dim=-1).mean()

@@ -24,6 +24,8 @@ class NonSaturating(AdversarialObjective):
     Raises: ValueError if an argument is out of its range.
     """
 
+    undecided = 0.0
+
     def __init__(self, real_target: float = 1.0, terms: Mapping[str, Term] | None = None) -> None:
         super().__init__(terms)
         self.real_target = check_real_target(real_target)

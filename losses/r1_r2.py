@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from losses.base import DiscriminatorFunction, Draw, Judged, Term, in_float32
+from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Judged, Term, in_float32
 from losses.gradient_penalties import refuse_batch_norm, squared_gradient_norms
 
 
@@ -14,10 +14,10 @@ class R1(Term):
 
     Args:
         weight: gamma; 10 in the paper, scaled with resolution and batch in later work.  At least 0.
-        interval: steps between two penalties, at least 1; 16 in Karras et al. 2020 (arXiv:1912.04958, appendix B), who
-            multiply the penalty by it.
-        corrects_optimizer: scale the discriminator's Adam as that paper does (`losses.base.AdversarialObjective.
-            optimizer_correction`); without it the configured learning rate is what is used.
+        interval: as in `Term`; 16 in Karras et al. 2020 (arXiv:1912.04958, appendix B).
+        corrects_optimizer: scale the discriminator's Adam to the effective learning rate of that paper's setting, where
+            the penalty is an optimizer step of its own (`losses.base.AdversarialObjective.optimizer_correction`);
+            without it the configured learning rate is what is used.
 
     Shapes: clips (B, ...) -> a scalar over this process's clips.
     Raises: ValueError if an argument is out of its range, or if the discriminator has batch norm.
@@ -36,7 +36,7 @@ class R1(Term):
         """See the class."""
         return half_squared_norm(real)
 
-    def check(self, discriminator: nn.Module) -> None:
+    def check(self, discriminator: nn.Module, objective: AdversarialObjective) -> None:
         """Refuse batch norm."""
         refuse_batch_norm(discriminator, type(self).__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Judged, Logits, Term, sum_of_means
+from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Judged, Logits, Term, precise, sum_of_means
 from losses.r1_r2 import R1, R2
 
 
@@ -32,7 +32,7 @@ class R3GAN(AdversarialObjective):
         terms: further penalties and aids that are added, by name.
 
     Shapes: logits (B, ...) for each head; all losses are scalars over this process's clips, heads add up.  The
-    penalties are logged with their weight, as r1 and r2.
+    penalties are logged without gamma, as r1 and r2.
     Raises: ValueError if an argument is out of its range, or if the discriminator has batch norm.
     """
 
@@ -71,17 +71,13 @@ class CosineWeighted(Term):
     """Another term, with a weight that goes from `first` to `last` along half a cosine in `decay_steps` steps."""
 
     def __init__(self, term: Term, first: float, last: float, decay_steps: int) -> None:
-        super().__init__()
+        super().__init__(max(first, last))
         self.term = term
         self.first = first
         self.last = last
         self.decay_steps = decay_steps
         self.differentiates = term.differentiates
         self.penalizes_gradients = term.penalizes_gradients
-
-    def is_due(self, step: int) -> bool:
-        """Always, unless the weight is 0."""
-        return self.weight_at(step) > 0
 
     def weight_at(self, step: int) -> float:
         """last + (first - last) * (1 + cos(pi * step / decay_steps)) / 2."""
@@ -91,15 +87,14 @@ class CosineWeighted(Term):
     def discriminator_term(
         self, discriminator: DiscriminatorFunction, real: Judged, fake: Judged, draw: Draw
     ) -> Tensor | None:
-        """The term, weighted."""
-        value = self.term.discriminator_term(discriminator, real, fake, draw)
-        return None if value is None else self.weight_at(draw.step) * value
-
-    def check(self, discriminator: nn.Module) -> None:
         """As the term."""
-        self.term.check(discriminator)
+        return self.term.discriminator_term(discriminator, real, fake, draw)
+
+    def check(self, discriminator: nn.Module, objective: AdversarialObjective) -> None:
+        """As the term."""
+        self.term.check(discriminator, objective)
 
 
 def differences(upper: Logits, lower: Logits) -> Logits:
-    """upper - lower of each head in float32, pair by pair."""
-    return tuple(a.float() - b.float() for a, b in zip(upper, lower, strict=True))
+    """upper - lower of each head in float32 or float64, pair by pair."""
+    return tuple(precise(a) - precise(b) for a, b in zip(upper, lower, strict=True))

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from losses.across_processes import mean_over_processes
-from losses.base import AdversarialObjective, Draw, Logits, Term
+from losses.base import AdversarialObjective, Draw, Logits, Term, precise
 
 
 class RelativisticAverageLeastSquares(AdversarialObjective):
@@ -38,20 +37,20 @@ class RelativisticAverageLeastSquares(AdversarialObjective):
 
     def discriminator_adversarial(self, real: Logits, fake: Logits, draw: Draw) -> Tensor:
         """1/2 [mean (D(real) - mean D(fake) - real_target)^2 + mean (D(fake) - mean D(real) - fake_target)^2]."""
-        return relativistic_squares(real, fake, self.real_target, self.fake_target)
+        return relativistic_squares(real, fake, self.real_target, self.fake_target, draw)
 
     def generator_adversarial(self, real: Logits | None, fake: Logits, draw: Draw) -> Tensor:
         """1/2 [mean (D(real) - mean D(fake) - fake_target)^2 + mean (D(fake) - mean D(real) - real_target)^2]."""
         assert real is not None  # the objective is relativistic
-        return relativistic_squares(real, fake, self.fake_target, self.real_target)
+        return relativistic_squares(real, fake, self.fake_target, self.real_target, draw)
 
 
-def relativistic_squares(real: Logits, fake: Logits, real_target: float, fake_target: float) -> Tensor:
+def relativistic_squares(real: Logits, fake: Logits, real_target: float, fake_target: float, draw: Draw) -> Tensor:
     """1/2 [mean (D(real) - mean D(fake) - real_target)^2 + mean (D(fake) - mean D(real) - fake_target)^2], summed."""
     num_heads = len(real)
-    heads = [head.float() for head in (*real, *fake)]
+    heads = [precise(head) for head in (*real, *fake)]
     # All means in one tensor: the processes wait for each other once, not once a head and side.
-    means = mean_over_processes(torch.stack([head.mean() for head in heads]))
+    means = draw.mean_over_processes(torch.stack([head.mean() for head in heads]))
     above_the_others = [
         *((head - mean - real_target) for head, mean in zip(heads[:num_heads], means[num_heads:], strict=True)),
         *((head - mean - fake_target) for head, mean in zip(heads[num_heads:], means[:num_heads], strict=True)),

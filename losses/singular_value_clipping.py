@@ -1,10 +1,10 @@
 """Singular value clipping: the temporal GAN's way to a Lipschitz critic."""
 
 import torch
-import torch.distributed
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from losses.across_processes import mean_over_processes
+from losses.base import BATCH_NORMS
 from losses.weight_constraint import WeightConstraint
 
 MAPS = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -21,12 +21,13 @@ class SingularValueClipping(WeightConstraint):
     | batch norm, gain g, running variance v | 0.01 s <= g <= s, s = sqrt(v + eps) | clipped |
 
     W is the kernel as a matrix (output channels, the rest).  As the paper's table has it, linear layers are clipped
-    too; its code clips kernels of four and more axes only, all that its own critic has.  Biases are left alone.
+    too; its code clips kernels of four and more axes only, all that its own critic has.  Biases and
+    weights that are not trained are left alone.
 
     Processes agree afterwards: of running variances, which each has its own, the mean is taken.
 
     Args:
-        interval: steps between two clippings, at least 1; 5 in the paper.  The first is after the interval-th step.
+        interval: updates between two clippings, at least 1; 5 in the paper.  The first is after the interval-th update.
 
     Raises: ValueError if the interval is below 1.
     """
@@ -37,17 +38,20 @@ class SingularValueClipping(WeightConstraint):
         self.interval = interval
 
     @torch.no_grad()
-    def apply(self, discriminator: nn.Module, step: int) -> None:
-        """Clip in place, on every interval-th step."""
-        if (step + 1) % self.interval != 0:
+    def apply(self, discriminator: nn.Module, update: int) -> None:
+        """Clip in place, after every interval-th update."""
+        if (update + 1) % self.interval != 0:
             return
         for module in discriminator.modules():
+            weight = getattr(module, "weight", None)
+            if weight is None or not weight.requires_grad:
+                continue
             if isinstance(module, MAPS):
                 module.weight.copy_(clipped(module.weight.flatten(1)).view_as(module.weight))
             elif isinstance(module, TRANSPOSED_MAPS):  # (in, out, ...): the output channels are on the second axis
                 swapped = module.weight.transpose(0, 1)
                 module.weight.copy_(clipped(swapped.flatten(1)).view_as(swapped).transpose(0, 1))
-            elif isinstance(module, _BatchNorm) and module.affine and module.running_var is not None:
+            elif isinstance(module, BATCH_NORMS) and module.running_var is not None:
                 deviation = (mean_over_processes(module.running_var) + module.eps).sqrt()
                 module.weight.copy_(module.weight.clamp(SMALLEST_GAIN * deviation, deviation))
 
@@ -66,12 +70,3 @@ def clipped(matrix: Tensor) -> Tensor:
     too_large = squares > 1
     vectors, excess = vectors[:, too_large], 1 - squares[too_large].rsqrt()  # the share of s that lies above 1
     return (exact - (vectors * excess) @ (vectors.T @ exact)).to(matrix.dtype)
-
-
-def mean_over_processes(values: Tensor) -> Tensor:
-    """The mean of what each process has; `values` themselves if there is one process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return values
-    total = values.clone()
-    torch.distributed.all_reduce(total)
-    return total / torch.distributed.get_world_size()

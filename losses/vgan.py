@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Judged, Logits, Term, sum_of_means
+from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Judged, Logits, Term, precise, sum_of_means
 from losses.binary_cross_entropy import bce_discriminator
 
 
@@ -22,6 +22,8 @@ class TwoWayCrossEntropy(AdversarialObjective):
 
     Shapes: real, fake (B, C, T, H, W) float32 in [-1, 1]; every term is a scalar over this process's clips.
     """
+
+    undecided = 0.0
 
     def discriminator_adversarial(self, real: Logits, fake: Logits, draw: Draw) -> Tensor:
         """Half the binary cross-entropy of the difference, summed over heads."""
@@ -54,4 +56,4 @@ class MaskSparsity(Term):
         """mean |m|."""
         if "mask" not in draw.intermediates:
             raise ValueError("MaskSparsity needs a generator with a mask, such as networks.vgan.TwoStreamGenerator")
-        return draw.intermediates["mask"].float().abs().mean()
+        return precise(draw.intermediates["mask"]).abs().mean()

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Logits, LossTerms, Term, sum_of_means
+from losses.base import (
+    AdversarialObjective,
+    DiscriminatorFunction,
+    Draw,
+    Logits,
+    LossTerms,
+    Term,
+    identity,
+    sum_of_means,
+)
 from losses.gradient_penalties import has_spectral_norm
 from losses.weight_constraint import WeightConstraint
 
@@ -22,7 +31,7 @@ class Wasserstein(AdversarialObjective):
 
     Args:
         terms: penalties and aids that are added, by name.
-        constraint: applied to the weights after each step of the discriminator; None leaves them alone.  The paper
+        constraint: applied to the weights after each update of the discriminator; None leaves them alone.  The paper
             clips them to +-0.01 (`losses.weight_clipping.WeightClipping`).
 
     Shapes: real, fake (B, C, T, H, W) float32 in [-1, 1]; every term is a scalar over this process's clips.
@@ -54,10 +63,10 @@ class Wasserstein(AdversarialObjective):
         named = {name: value for name, value in terms.named.items() if name != "adversarial"}
         return LossTerms(terms.total, {"wasserstein_distance": -terms.named["adversarial"], **named})
 
-    def constrain(self, discriminator: nn.Module, step: int) -> None:
+    def constrain(self, discriminator: nn.Module, update: int) -> None:
         """Apply the constraint, if there is one."""
         if self.constraint is not None:
-            self.constraint.apply(discriminator, step)
+            self.constraint.apply(discriminator, update)
 
     def check(self, discriminator: nn.Module) -> None:
         """Look whether something, and only one thing, bounds the critic's slope.
@@ -79,8 +88,3 @@ class Wasserstein(AdversarialObjective):
                 "afterwards, so it does next to nothing; use one of the two",
                 stacklevel=2,
             )
-
-
-def identity(logits: Tensor) -> Tensor:
-    """D(x) itself."""
-    return logits

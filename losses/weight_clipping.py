@@ -10,8 +10,8 @@ class WeightClipping(WeightConstraint):
     """Clip every parameter of the critic into [-limit, limit] (Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1).
 
     The weights then lie in a compact set, so the critic is K-Lipschitz for some K that depends on the architecture.
-    All parameters are clipped, gains and biases of norms too, as in the paper's code; a batch norm's gain, 1 at the
-    start, becomes `limit`.
+    All parameters that are trained are clipped, gains and biases of norms too, as in the paper's code; a batch norm's
+    gain, 1 at the start, becomes `limit`.
 
     Args:
         limit: c, above 0; 0.01 in the paper.
@@ -25,7 +25,8 @@ class WeightClipping(WeightConstraint):
         self.limit = limit
 
     @torch.no_grad()
-    def apply(self, discriminator: nn.Module, step: int) -> None:
-        """Clip the parameters in place, at every step."""
+    def apply(self, discriminator: nn.Module, update: int) -> None:
+        """Clip the parameters in place, after every update."""
         for parameter in discriminator.parameters():
-            parameter.clamp_(-self.limit, self.limit)
+            if parameter.requires_grad:
+                parameter.clamp_(-self.limit, self.limit)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from losses.base import DiscriminatorFunction, Draw, Judged, Term
-from losses.gradient_penalties import gradient_norm, logits_with_gradient, refuse_batch_norm, warn_of_spectral_norm
+from losses.base import AdversarialObjective, DiscriminatorFunction, Draw, Judged, Term
+from losses.gradient_penalties import one_centred_penalty, refuse_batch_norm, warn_of_spectral_norm
 from losses.wasserstein import Wasserstein
 
 
@@ -18,17 +18,19 @@ class GradientPenalty(Term):
 
     Args:
         weight: lambda; 10 in the paper.  At least 0.
-        interval: steps between two penalties; 1 in the paper.
-        heads: the heads to penalise, by number; None is all.
+        interval: as in `Term`; 1 in the paper.
+        heads: the heads to penalise, by number from 0, at least one; None is all.
 
     Shapes: real, fake (B, ...) -> a scalar over this process's clips.
-    Raises: ValueError if an argument is out of its range, or if the discriminator has batch norm.
+    Raises: ValueError if an argument is out of its range, if the discriminator has batch norm or no such head.
     """
 
     penalizes_gradients = True
 
     def __init__(self, weight: float = 10.0, interval: int = 1, heads: list[int] | None = None) -> None:
         super().__init__(weight, interval)
+        if heads is not None and (not heads or min(heads) < 0):
+            raise ValueError(f"heads are {heads}; name at least one, by its number from 0, or give null for all")
         self.heads = heads
 
     def sample_noise(self, num_clips: int, rng: torch.Generator) -> dict[str, Tensor]:
@@ -41,12 +43,9 @@ class GradientPenalty(Term):
         """See the class."""
         mix = draw.noise["mix"].view(-1, *[1] * (real.clips.dim() - 1))  # (B,) -> (B, 1, ...): one point a clip
         between = mix * real.clips.detach() + (1 - mix) * fake.clips.detach()
-        _, squared_norms = logits_with_gradient(discriminator, between, real.labels)
-        if self.heads is not None:
-            squared_norms = tuple(squared_norms[head] for head in self.heads)
-        return torch.stack([((gradient_norm(squared) - 1) ** 2).mean() for squared in squared_norms]).sum()
+        return one_centred_penalty(discriminator, between, real.labels, self.heads)
 
-    def check(self, discriminator: nn.Module) -> None:
+    def check(self, discriminator: nn.Module, objective: AdversarialObjective) -> None:
         """Refuse batch norm, warn of spectral norm."""
         refuse_batch_norm(discriminator, type(self).__name__)
         warn_of_spectral_norm(discriminator, type(self).__name__)

@@ -66,6 +66,12 @@ def test_in_an_objective_it_is_weighted_and_named() -> None:
     torch.testing.assert_close(terms.total, terms.named["adversarial"] + 0.5 * terms.named["category"])
 
 
+def test_no_gpu_is_waited_for() -> None:
+    # Values of a meta tensor cannot be looked at, only its shape.
+    given = judged(torch.zeros(2, 3, device="meta"), torch.zeros(2, dtype=torch.int64, device="meta"))
+    assert AuxiliaryClassifier().generator_term(no_discriminator, None, given, Draw()).shape == ()
+
+
 def test_what_is_missing_is_named() -> None:
     term = AuxiliaryClassifier()
     for class_logits, labels, message in (

@@ -1,10 +1,22 @@
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from losses.base import AdversarialObjective, Draw, Judged, Logits, Term, score, sum_of_means
+from losses.adaptive_augmentation import AdaptiveAugmentation
+from losses.base import (
+    RESERVED_NAMES,
+    AdversarialObjective,
+    Augmentation,
+    Draw,
+    Judged,
+    Logits,
+    Term,
+    score,
+    sum_of_means,
+)
 from losses.non_saturating import NonSaturating
 from losses.r1_r2 import R1
+from losses.wasserstein import Wasserstein
 from tests.losses.critics import SHAPE, LinearCritic
 
 
@@ -71,6 +83,43 @@ def test_signs_of_the_real_logits_are_logged() -> None:
     real[3] = -critic.weights[0].detach()
     terms = NonSaturating().discriminator_loss(critic, real, real, None, Draw())
     assert terms.named["signs_real"] == 0.5
+
+
+def test_a_lazy_term_is_due_by_the_players_own_updates() -> None:
+    # With five steps of the generator for one of the discriminator the latter is updated at steps 4, 9, 14, ...
+    real, fake = torch.rand(2, 3, *SHAPE)
+    objective = NonSaturating(terms={"r1": R1(interval=3)})
+    updates = [Draw(5 * update + 4, update=update) for update in range(7)]
+    losses = [objective.discriminator_loss(LinearCritic(1.0), real, fake, None, draw) for draw in updates]
+    assert [update for update, terms in enumerate(losses) if "r1" in terms.named] == [0, 3, 6]
+
+
+class Refusing(Term):
+    def check(self, discriminator: nn.Module, objective: AdversarialObjective) -> None:
+        raise ValueError(f"no {type(objective).__name__} with {type(discriminator).__name__}")
+
+
+def test_terms_that_are_on_are_checked_with_both() -> None:
+    NonSaturating(terms={"off": Refusing(0.0)}).check(nn.Identity())
+    with pytest.raises(ValueError, match="no NonSaturating with Identity"):
+        NonSaturating(terms={"on": Refusing(0.5)}).check(nn.Identity())
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+def test_names_of_what_is_logged_anyway(name: str) -> None:
+    with pytest.raises(ValueError, match=f"a term is called {name}, as something else"):
+        NonSaturating(terms={"r1": R1(), name: R1()})
+
+
+def test_what_an_objective_logs_is_reserved() -> None:
+    real, fake = torch.rand(2, 3, *SHAPE)
+    for objective in (NonSaturating(), Wasserstein()):
+        for loss in (objective.discriminator_loss, objective.generator_loss):
+            assert loss(LinearCritic(1.0), real, fake, None, Draw()).named.keys() <= RESERVED_NAMES
+
+
+def test_only_ada_adapts_to_signs() -> None:
+    assert AdaptiveAugmentation.adapts and not Augmentation.adapts
 
 
 def test_the_optimizer_is_corrected_for_the_longest_interval() -> None:

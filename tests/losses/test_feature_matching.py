@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from losses.base import Draw
+from losses.base import Draw, Term
 from losses.feature_matching import FeatureMatching, FeatureMatchingGAN
 from losses.non_saturating import NonSaturating
+from losses.r1_r2 import R1
 from networks.base import Judgement
 
 REAL, FAKE = torch.rand(2, 6, 3, 2, 4, 4)
@@ -54,7 +55,7 @@ def test_the_gradient_goes_to_the_generated_clips_alone() -> None:
     torch.testing.assert_close(fake.grad, expected.view(1, 3, 1, 1, 1).expand_as(fake))
 
 
-def test_the_means_are_over_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_means_are_over_all_processes() -> None:
     sent = []
 
     def first_process(tensor: Tensor) -> Tensor:
@@ -65,8 +66,8 @@ def test_the_means_are_over_all_processes(monkeypatch: pytest.MonkeyPatch) -> No
         return (tensor + sent.pop(0)) / 2
 
     for part, exchange in ((slice(0, 3), first_process), (slice(3, 6), second_process)):
-        monkeypatch.setattr("losses.feature_matching.mean_over_processes", exchange)
-        terms = FeatureMatchingGAN().generator_loss(discriminator, REAL[part], FAKE[part], None, Draw())
+        draw = Draw(mean_over_processes=exchange)
+        terms = FeatureMatchingGAN().generator_loss(discriminator, REAL[part], FAKE[part], None, draw)
     torch.testing.assert_close(terms.total, distance())
 
 
@@ -82,6 +83,13 @@ def test_in_float32_under_autocast() -> None:
     assert terms.total.dtype == torch.float32
     expected = FeatureMatchingGAN().generator_loss(network, REAL, FAKE, None, Draw()).total
     torch.testing.assert_close(terms.total, expected, rtol=0.1, atol=1e-3)
+
+
+@pytest.mark.parametrize("term", [FeatureMatching(0.0), FeatureMatching(1.0, interval=2), R1()])
+def test_a_generator_without_a_loss(term: Term) -> None:
+    with pytest.raises(ValueError, match="feature_matching is the generator's only loss"):
+        FeatureMatchingGAN(terms={"feature_matching": term})
+    assert FeatureMatchingGAN(terms={"feature_matching": FeatureMatching(2.0)}).terms["feature_matching"].weight == 2
 
 
 def test_mistakes() -> None:

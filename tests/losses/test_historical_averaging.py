@@ -64,6 +64,12 @@ def test_it_continues_exactly() -> None:
     assert term.state_dict()["generator_steps"] == 4 and term.state_dict()["discriminator_steps"] == 0
 
 
+def test_float64_stays() -> None:
+    network = nn.Linear(3, 2).double()
+    term = attached({"generator": network})
+    assert term("generator", network).dtype == term.generator_mean.dtype == torch.float64
+
+
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match="weight of HistoricalAveraging is -1"):
         HistoricalAveraging(-1)

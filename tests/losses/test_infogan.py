@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from losses.auxiliary_classifier import AuxiliaryClassifier
 from losses.base import Draw, Judged
 from losses.infogan import InfoGAN
 from losses.non_saturating import NonSaturating
@@ -64,6 +65,14 @@ def test_mocogans_classifier_is_trained_without_labels_and_trains_the_generator(
     terms = objective.generator_loss(discriminator, fake.detach(), fake, None, draw)
     (of_term,) = torch.autograd.grad(terms.total - terms.named["adversarial"], generator.recurrent.weight_ih)
     assert of_term[:, 10:].abs().sum() > 0  # where the category enters
+
+
+def test_one_classifier_has_one_meaning() -> None:
+    labels = AuxiliaryClassifier(1.0)
+    with pytest.raises(ValueError, match=r"InfoGAN and of_labels \(AuxiliaryClassifier\) would train one classifier"):
+        NonSaturating(terms={"of_latents": InfoGAN(), "of_labels": labels}).check(nn.Identity())
+    NonSaturating(terms={"of_latents": InfoGAN(), "of_labels": AuxiliaryClassifier(0.0)}).check(nn.Identity())
+    NonSaturating(terms={"of_latents": InfoGAN(0.0), "of_labels": labels}).check(nn.Identity())
 
 
 def test_what_is_missing_is_named() -> None:

@@ -65,6 +65,20 @@ def test_sigma_goes_to_0() -> None:
     assert constant.adapt(torch.tensor(0.0), 10**9)["instance_noise_sigma"] == 0.5
 
 
+def test_no_noise_is_made_where_sigma_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gaussian_field(seeds: torch.Tensor, num_values: int) -> torch.Tensor:
+        raise AssertionError("noise was made")
+
+    monkeypatch.setattr("losses.instance_noise.gaussian_field", gaussian_field)
+    clips, drawn = torch.rand(2, 3, 4, 8, 8), {"seed": seeds(2)}
+    assert torch.equal(InstanceNoise(sigma=0.0)(clips, drawn), clips)
+    noise = InstanceNoise(sigma=0.5, decay_clips=10)
+    with pytest.raises(AssertionError, match="noise was made"):
+        noise(clips, drawn)
+    noise.adapt(torch.tensor(0.0), 10)
+    assert torch.equal(noise(clips, drawn), clips)
+
+
 def test_double_backward_and_any_shape() -> None:
     noise = InstanceNoise()
     flat = torch.rand(2, 7, dtype=torch.float64, requires_grad=True)

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from losses.base import Draw, Judged
+from losses.hinge import Hinge
 from losses.least_squares import LeastSquares, MismatchedLabels
 from networks.base import Judgement
 
@@ -30,6 +31,15 @@ def test_initial_values() -> None:
     assert LeastSquares().discriminator_adversarial(zeros, zeros, Draw()) == 2 * 0.5
     assert LeastSquares(1, -1, 0).discriminator_adversarial(zeros, zeros, Draw()) == 2 * 1.0
     assert LeastSquares(1, -1, 0).generator_adversarial(None, zeros, Draw()) == 0
+
+
+def test_signs_are_those_of_the_distance_from_the_middle_of_the_targets() -> None:
+    def discriminator(clips: Tensor, labels: Tensor | None) -> Judgement:
+        return Judgement((torch.tensor([0.1, 0.4, 0.6, 0.9, 1.1, 2.0]),))
+
+    for objective, signs in ((LeastSquares(), (4 - 2) / 6), (LeastSquares(1, -1, 0), 1.0)):
+        named = objective.discriminator_loss(discriminator, CLIPS, CLIPS, None, Draw()).named
+        torch.testing.assert_close(named["signs_real"], torch.tensor(signs))
 
 
 def test_its_generator_minimises_pearsons_divergence() -> None:
@@ -67,12 +77,21 @@ def test_mismatched_labels_add_their_distance_from_the_fake_target() -> None:
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match=r"num_classes is 1; .* at least 2"):
         MismatchedLabels(1.0, 1)
-    with pytest.raises(ValueError, match="both 1"):
-        LeastSquares(1, 1)
-    with pytest.raises(ValueError, match="fake_target is -1, that of mismatched is 0"):
-        LeastSquares(1, -1, 0, {"mismatched": MismatchedLabels(1.0, 5)})
+    for real_target in (1, 0.5):
+        with pytest.raises(ValueError, match=f"real_target is {real_target}, fake_target 1; the first must be larger"):
+            LeastSquares(real_target, 1)
     judged = Judged(CLIPS, None, (torch.zeros(6),), (), None)
     with pytest.raises(ValueError, match="no labels"):
         MismatchedLabels(1.0, 5).discriminator_term(says_the_label, judged, judged, Draw())
+
+
+def test_what_mismatched_labels_go_with() -> None:
+    terms, critic = {"mismatched": MismatchedLabels(1.0, 5)}, nn.Identity()
     with pytest.raises(ValueError, match="num_classes of MismatchedLabels is 5, that of the discriminator 0"):
-        MismatchedLabels(1.0, 5).check(nn.Identity())
+        LeastSquares(terms=terms).check(critic)
+    critic.num_classes = 5
+    LeastSquares(terms=terms).check(critic)
+    with pytest.raises(ValueError, match=r"fake_target of MismatchedLabels is 0\.0, that of the objective -1"):
+        LeastSquares(1, -1, 0, terms).check(critic)
+    with pytest.raises(ValueError, match="MismatchedLabels is a least-squares loss, the objective is Hinge"):
+        Hinge(terms).check(critic)

@@ -2,22 +2,18 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from losses.base import Draw
 from losses.minimax import Minimax
-from networks.base import Judgement
+from tests.losses.critics import judging
 
 CLIPS = torch.rand(4, 3, 2, 4, 4)
 
 
-def discriminator_of(network: nn.Module):
-    return lambda clips, labels: Judgement((network(clips.flatten(1)).squeeze(1),))
-
-
 def test_both_players_share_one_value() -> None:
     # V(D, G) = E log D(x) + E log(1 - D(G(z))): D minimises -V, of which G minimises the second part.
-    discriminator = discriminator_of(nn.Linear(96, 1))
+    discriminator = judging(nn.Sequential(nn.Flatten(), nn.Linear(96, 1)))
     fake = CLIPS.flip(0) - 1
     on_real, on_fake = (torch.sigmoid(discriminator(clips, None).logits[0]) for clips in (CLIPS, fake))
     loss = Minimax().discriminator_loss(discriminator, CLIPS, fake, None, Draw())
@@ -26,15 +22,10 @@ def test_both_players_share_one_value() -> None:
     torch.testing.assert_close(loss.total, (1 - on_fake).log().mean())
 
 
-def test_an_undecided_discriminator() -> None:
-    def undecided(clips: Tensor, labels: Tensor | None) -> Judgement:
-        return Judgement((clips.flatten(1).sum(dim=1) * 0,))
-
-    for target in (1.0, 0.9):
-        loss = Minimax(target).discriminator_loss(undecided, CLIPS, CLIPS, None, Draw())
-        assert loss.total.item() == pytest.approx(2 * math.log(2))
-    loss = Minimax().generator_loss(undecided, CLIPS, CLIPS, None, Draw())
-    assert loss.total.item() == pytest.approx(-math.log(2))
+def test_an_undecided_discriminator_is_as_unsure_of_a_smoothed_target() -> None:
+    undecided = judging(lambda clips: clips.flatten(1).sum(dim=1) * 0)
+    loss = Minimax(0.9).discriminator_loss(undecided, CLIPS, CLIPS, None, Draw())
+    assert loss.total.item() == pytest.approx(2 * math.log(2))
 
 
 def test_its_gradient_saturates() -> None:

@@ -8,21 +8,7 @@ from losses.base import Draw
 from losses.motion_information import MotionInformation
 from losses.r3gan import R3GAN
 from networks.base import Judgement
-
-SHAPE = (3, 4, 8, 8)  # C, T, H, W
-
-
-class LinearDiscriminator(nn.Module):
-    """D(x) = <w, x> with ||w||^2 given for each head."""
-
-    def __init__(self, *squared_norms: float) -> None:
-        super().__init__()
-        weights = torch.randn(len(squared_norms), *SHAPE, generator=torch.Generator().manual_seed(0))
-        lengths = (torch.tensor(squared_norms).sqrt() / weights.flatten(1).norm(dim=1)).view(-1, 1, 1, 1, 1)
-        self.weights = nn.Parameter(weights * lengths)
-
-    def forward(self, seen: Tensor, labels: Tensor | None = None) -> Judgement:
-        return Judgement(tuple((seen * weight).flatten(1).sum(dim=1) for weight in self.weights))
+from tests.losses.critics import SHAPE, LinearCritic
 
 
 def clips(num_clips: int = 4) -> tuple[Tensor, Tensor]:
@@ -46,11 +32,11 @@ def test_pairs() -> None:
 
 def test_penalties_of_a_linear_discriminator_on_both_sides_at_every_step() -> None:
     real, fake = clips()
-    discriminator = LinearDiscriminator(4.0, 9.0)
+    discriminator = LinearCritic(2.0, 3.0)
     for step in (0, 7):
         terms = R3GAN(gamma=2.0).discriminator_loss(discriminator, real, fake, None, Draw(step))
         for name in ("r1", "r2"):
-            torch.testing.assert_close(terms.named[name], torch.tensor(2.0 / 2 * (4.0 + 9.0)))
+            torch.testing.assert_close(terms.named[name], torch.tensor((4.0 + 9.0) / 2))
         torch.testing.assert_close(terms.total, terms.named["adversarial"] + 2 * 13.0)
         terms.total.backward()
         assert discriminator.weights.grad is not None and discriminator.weights.grad.isfinite().all()
@@ -60,14 +46,17 @@ def test_gamma_falls_along_half_a_cosine_and_stays() -> None:
     real, fake = clips(2)
     objective = R3GAN(gamma=2.0, gamma_last=0.5, decay_steps=100)
     for step, gamma in ((0, 2.0), (25, 0.5 + 1.5 * (1 + math.sqrt(0.5)) / 2), (50, 1.25), (100, 0.5), (1000, 0.5)):
-        terms = objective.discriminator_loss(LinearDiscriminator(1.0), real, fake, None, Draw(step))
-        torch.testing.assert_close(terms.named["r1"], torch.tensor(gamma / 2))
-        torch.testing.assert_close(terms.named["r2"], torch.tensor(gamma / 2))
+        terms = objective.discriminator_loss(LinearCritic(1.0), real, fake, None, Draw(step, update=7))
+        torch.testing.assert_close(terms.named["r1"], torch.tensor(0.5))  # without gamma, as every term
+        torch.testing.assert_close(terms.named["r2"], torch.tensor(0.5))
+        torch.testing.assert_close(terms.total.detach(), terms.named["adversarial"] + gamma)
 
 
 def test_without_gamma_no_clip_is_differentiated() -> None:
     real, fake = clips(2)
-    assert "r1" not in R3GAN(gamma=0).discriminator_loss(LinearDiscriminator(1.0), real, fake, None, Draw()).named
+    assert "r1" not in R3GAN(gamma=0).discriminator_loss(LinearCritic(1.0), real, fake, None, Draw()).named
+    critic_with_batch_norm = nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4))
+    R3GAN(gamma=0).check(critic_with_batch_norm)
 
 
 def test_penalties_are_in_float32_under_autocast_and_reach_the_discriminator() -> None:
@@ -101,4 +90,4 @@ def test_mistakes() -> None:
     with pytest.raises(ValueError, match="decay_steps 0"):
         R3GAN(gamma_last=0.1, decay_steps=0)
     with pytest.raises(ValueError, match="batch norm"):
-        R3GAN().check(nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4)))
+        R3GAN(gamma=0, gamma_last=1.0, decay_steps=9).check(nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4)))

@@ -2,7 +2,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from losses import singular_value_clipping
 from losses.singular_value_clipping import SingularValueClipping, clipped
 
 LAYERS = [
@@ -51,9 +50,9 @@ def test_gains_of_batch_norms_lie_below_the_running_deviation() -> None:
 
 def test_processes_agree_on_the_deviation(monkeypatch: pytest.MonkeyPatch) -> None:
     # Two processes: this one has a variance of 1, the other one of 7.
-    monkeypatch.setattr(singular_value_clipping.torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(singular_value_clipping.torch.distributed, "get_world_size", lambda: 2)
-    monkeypatch.setattr(singular_value_clipping.torch.distributed, "all_reduce", lambda values: values.add_(7))
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda values: values.add_(7))
     norm = nn.BatchNorm3d(1, eps=0.0)
     nn.init.constant_(norm.weight, 5.0)
     SingularValueClipping(1).apply(norm, 0)
@@ -61,15 +60,25 @@ def test_processes_agree_on_the_deviation(monkeypatch: pytest.MonkeyPatch) -> No
     assert norm.running_var == 1
 
 
-def test_every_interval_th_step() -> None:
+def test_every_interval_th_update() -> None:
     constraint, clipped_at = SingularValueClipping(5), []
-    for step in range(12):
+    for update in range(12):
         layer = nn.Linear(4, 4)
         nn.init.constant_(layer.weight, 1.0)  # its singular value is 4
-        constraint.apply(layer, step)
+        constraint.apply(layer, update)
         if layer.weight.max() < 1:
-            clipped_at.append(step)
+            clipped_at.append(update)
     assert clipped_at == [4, 9]
+
+
+def test_frozen_weights_stay() -> None:
+    critic = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.BatchNorm1d(4))
+    for layer in critic:
+        nn.init.constant_(layer.weight, 5.0)
+    critic[0].requires_grad_(False)
+    critic[2].requires_grad_(False)
+    SingularValueClipping(1).apply(critic, 0)
+    assert (critic[0].weight == 5).all() and (critic[2].weight == 5).all() and (critic[1].weight < 1).all()
 
 
 def test_a_bounded_network_is_lipschitz() -> None:

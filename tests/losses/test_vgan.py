@@ -29,16 +29,6 @@ def discriminator_of(network: nn.Module) -> DiscriminatorFunction:
     return judged
 
 
-def test_an_undecided_discriminator_loses_log_two() -> None:
-    real, fake = torch.rand(2, 6, *SHAPE)
-    discriminator = discriminator_of(two_way(0.0))
-    objective = TwoWayCrossEntropy()
-    for loss in (objective.discriminator_loss, objective.generator_loss):
-        torch.testing.assert_close(
-            loss(discriminator, real, fake, None, Draw()).total, torch.tensor(math.log(2)), check_dtype=False
-        )
-
-
 def test_it_is_softmax_cross_entropy_over_two_classes() -> None:
     real, fake = torch.rand(2, 6, *SHAPE)
     network = two_way(5.0)

@@ -16,6 +16,13 @@ def test_every_parameter_is_clipped_and_no_other_changed() -> None:
     assert torch.equal(critic[1].running_var, torch.ones(4))
 
 
+def test_frozen_parameters_stay() -> None:
+    critic = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+    before = critic[0].requires_grad_(False).weight.clone()
+    WeightClipping(0.01).apply(critic, 0)
+    assert torch.equal(critic[0].weight, before) and critic[1].weight.abs().max() <= 0.01
+
+
 @pytest.mark.parametrize("limit", [0.0, -0.01])
 def test_limits_that_cannot_be(limit: float) -> None:
     with pytest.raises(ValueError, match="limit is"):
