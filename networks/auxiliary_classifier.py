@@ -11,7 +11,8 @@ class AuxiliaryClassifier(DiscriminatorWrapper):
 
     The features of all heads are joined; the logits that judge stay as they are.  Losses say what the classes are:
     those of the labels (`losses.auxiliary_classifier`), or those of a latent (`losses.infogan`), so labels are not
-    needed here; they are passed on to the discriminator.  Parameters: num_classes times the number of features + 1.
+    needed here; they are passed on to the discriminator, whose own number of classes stays.  Parameters: num_classes
+    times the number of features + 1.
 
     Args:
         discriminator: what gives features.
@@ -22,7 +23,7 @@ class AuxiliaryClassifier(DiscriminatorWrapper):
     """
 
     def __init__(self, discriminator: Discriminator, num_classes: int) -> None:
-        super().__init__(discriminator, num_classes, needs_features=True)
+        super().__init__(discriminator, needs_features=True)
         if num_classes < 1:
             raise ValueError(f"num_classes is {num_classes}; a classifier needs at least 1")
         self.to_classes = nn.Linear(sum(self.num_features), num_classes)

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from networks.base import Discriminator, Generator, Judgement, Latents, View, required_labels
+from networks.normalization import Norm
 from networks.spatiotemporal import first_grid
-from networks.vgan import Norm, init_weights, strided_blocks, upsampling_trunk
+from networks.vgan import init_weights, strided_blocks, upsampling_trunk
 
 
 class DCGANVideoGenerator(Generator):

@@ -5,11 +5,11 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from networks.base import Generator, Latents, required_labels
 from networks.conditional_batch_norm import ConditionalBatchNorm
 from networks.convolutional_recurrence import ConvGRU
+from networks.spectral_norm import normalize_spectrum, weights_computed_once
 
 FIRST_SIZE = 4
 
@@ -51,7 +51,7 @@ class DVDGANGenerator(Generator):
 
     Shapes: latents {"z": (B, latent_dim), "frames": (B, T) int64} -> (B, channels, T, size, size) in [-1, 1]; only the
     shape of "frames" matters.
-    Raises: ValueError if the size is no such power or if there are classes and no labels.
+    Raises: ValueError if the size is no such power, num_frames is below 1, or there are classes and no labels.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class DVDGANGenerator(Generator):
         time_pooled_norm: bool = False,
     ) -> None:
         super().__init__(num_frames, size, channels, num_classes)
+        if num_frames < 1:
+            raise ValueError(f"num_frames is {num_frames}; it must be at least 1")
         self.any_num_frames = time_pooled_norm
         self.latent_dim = latent_dim
         norm_frames = None if time_pooled_norm else num_frames
@@ -78,11 +80,13 @@ class DVDGANGenerator(Generator):
         )
         self.last_norm = ConditionalBatchNorm(widths[-1], num_frames=norm_frames)
         self.to_pixels = nn.Conv2d(widths[-1], channels, kernel_size=3, padding=1)
-        self.apply(init_normalized)
         self.embed = nn.Embedding(num_classes, embedding_dim) if num_classes else None
+        for name, part in self.named_children():
+            if name != "embed":
+                part.apply(init_normalized)
 
     def sample_latents(self, num_videos: int, rng: torch.Generator, num_frames: int | None = None) -> Latents:
-        """z ~ N(0, I), (num_videos, latent_dim), and the numbers of the frames, (num_videos, T)."""
+        """z ~ N(0, I), (num_videos, latent_dim), and "frames", (num_videos, T), which tells T by its shape alone."""
         z = torch.randn(num_videos, self.latent_dim, generator=rng)
         return {"z": z, "frames": torch.arange(self.checked_num_frames(num_frames)).repeat(num_videos, 1)}
 
@@ -91,11 +95,12 @@ class DVDGANGenerator(Generator):
         condition = latents["z"]
         if self.embed is not None:
             condition = torch.cat([condition, self.embed(required_labels(labels, self))], dim=1)
-        grid = self.project(condition).unflatten(1, (1, -1, FIRST_SIZE, FIRST_SIZE))
-        videos = grid.expand(-1, latents["frames"].shape[1], -1, -1, -1)  # (B, T, 8 ch, 4, 4)
-        for stage in self.stages:
-            videos = stage(videos, condition)
-        pixels = torch.tanh(self.to_pixels(F.relu(self.last_norm(videos.flatten(0, 1)))))
+        with weights_computed_once(self, condition):
+            grid = self.project(condition).unflatten(1, (1, -1, FIRST_SIZE, FIRST_SIZE))
+            videos = grid.expand(-1, latents["frames"].shape[1], -1, -1, -1)  # (B, T, 8 ch, 4, 4)
+            for stage in self.stages:
+                videos = stage(videos, condition)
+            pixels = torch.tanh(self.to_pixels(F.relu(self.last_norm(videos.flatten(0, 1)))))
         return pixels.unflatten(0, videos.shape[:2]).transpose(1, 2)
 
 
@@ -156,4 +161,4 @@ def init_normalized(module: nn.Module) -> None:
         nn.init.orthogonal_(module.weight)
         if not isinstance(module, nn.Embedding) and module.bias is not None:
             nn.init.zeros_(module.bias)
-        spectral_norm(module)
+        normalize_spectrum(module)

@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Judgement, View, required_labels
+from networks.base import Discriminator, Judgement, View, pick_frames, required_labels
 from networks.dvd_gan import init_normalized
+from networks.frame_networks import distinct_frames
+from networks.spectral_norm import weights_computed_once
 
 
 class DVDGANDiscriminator(Discriminator):
@@ -38,8 +40,8 @@ class DVDGANDiscriminator(Discriminator):
         base_channels: ch.
         num_spatial_frames: how many frames D_S sees of a clip, 1 to T; 8 in the paper.
 
-    Shapes: (B, channels, num_frames, size, size) in [-1, 1], the view {"frames": (B, num_spatial_frames) int64} -> two
-    heads, (B,) each.
+    Shapes: (B, channels, num_frames, size, size) in [-1, 1], view {"image_frames": (B, num_spatial_frames) int64} ->
+        two heads, (B,) each.
     Raises: ValueError if an argument is out of its range, without a view, or if there are classes and no labels.
     """
 
@@ -66,9 +68,8 @@ class DVDGANDiscriminator(Discriminator):
         self.apply(init_normalized)
 
     def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """The numbers of the frames that D_S sees of each clip: distinct, ascending."""
-        shuffled = torch.rand(num_clips, self.num_frames, generator=rng).argsort(dim=1)
-        return {"frames": shuffled[:, : self.num_spatial_frames].sort(dim=1).values}
+        """Which frames of each clip D_S sees: "image_frames", (num_clips, num_spatial_frames), distinct, ascending."""
+        return {"image_frames": distinct_frames(num_clips, self.num_frames, self.num_spatial_frames, rng)}
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class."""
@@ -76,9 +77,9 @@ class DVDGANDiscriminator(Discriminator):
             raise ValueError("DVDGANDiscriminator needs a view: which frames to see, from its sample_view")
         if self.num_classes:
             labels = required_labels(labels, self)
-        clips = torch.arange(len(seen), device=seen.device)[:, None]
-        frames = seen.transpose(1, 2)[clips, view["frames"]].transpose(1, 2)  # (B, C, num_spatial_frames, H, W)
-        judged = [self.spatial(frames, labels), self.temporal(F.avg_pool3d(seen, (1, 2, 2)), labels)]
+        frames = pick_frames(seen, view["image_frames"])  # (B, C, num_spatial_frames, H, W)
+        with weights_computed_once(self, seen):
+            judged = [self.spatial(frames, labels), self.temporal(F.avg_pool3d(seen, (1, 2, 2)), labels)]
         return Judgement(tuple(logit for logit, _ in judged), tuple(features for _, features in judged))
 
 

@@ -6,8 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from networks.base import Discriminator, Judgement, Latents, View
-from networks.frame_networks import FrameGenerator, FrameJudge, Norm, check_clips, pick_frames
+from networks.base import Discriminator, Judgement, Latents, View, pick_frames
+from networks.frame_networks import FrameGenerator, ImageDiscriminatorNetwork, check_clips, distinct_frames
+from networks.normalization import Norm
 
 LatentProcess = Literal["independent", "static", "autoregressive"]
 
@@ -78,7 +79,7 @@ class FrameGANDiscriminator(Discriminator):
 
     | layer | out, at 16 frames of 64x64 |
     |---|---|
-    | `networks.frame_networks.FrameJudge` on each frame | 16 |
+    | `networks.frame_networks.ImageDiscriminatorNetwork` on each frame | 16 |
 
     2,765,568 parameters at the default size.
 
@@ -110,15 +111,14 @@ class FrameGANDiscriminator(Discriminator):
         self.num_frames = num_frames
         self.frames_per_clip = frames_per_clip
         self.seen_shape = (channels, frames_per_clip or num_frames, size, size)
-        self.judge = FrameJudge(size, channels, base_channels, norm=norm)
-        self.num_features = (self.judge.num_features,)
+        self.image_network = ImageDiscriminatorNetwork(size, channels, base_channels, norm=norm)
+        self.num_features = (self.image_network.num_features,)
 
     def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """Which frames to see: `times`, (num_clips, frames_per_clip), ascending; nothing where all are seen."""
+        """Which frames to see: "times", (num_clips, frames_per_clip), ascending; nothing where all are seen."""
         if self.frames_per_clip is None:
             return {}
-        order = torch.rand(num_clips, self.num_frames, generator=rng).argsort(dim=1)
-        return {"times": order[:, : self.frames_per_clip].sort(dim=1).values}
+        return {"times": distinct_frames(num_clips, self.num_frames, self.frames_per_clip, rng)}
 
     def look(self, videos: Tensor, view: View) -> Tensor:
         """The frames of the view."""
@@ -127,6 +127,6 @@ class FrameGANDiscriminator(Discriminator):
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class; labels are not used."""
         check_clips(seen, self.seen_shape, self)
-        logits, features = self.judge(seen.transpose(1, 2).flatten(0, 1))  # (B, C, k, H, W) -> (B * k, C, H, W)
+        logits, features = self.image_network(seen.transpose(1, 2).flatten(0, 1))  # (B, C, k, H, W) -> (B * k, C, H, W)
         features = features.unflatten(0, (len(seen), -1)).mean(dim=1)  # (B * k, F) -> (B, F)
         return Judgement((logits.reshape(len(seen), -1),), (features,))

@@ -2,14 +2,12 @@
 
 from abc import abstractmethod
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from networks.base import Generator, Latents, View
-
-Norm = Literal["batch", "layer", "instance", "none"]
+from networks.normalization import Norm, norm_layer
 
 FIRST_GRID = 4  # height and width before the first doubling and after the last halving
 MOST_CHANNELS = 8  # widest layer, in multiples of base_channels
@@ -99,8 +97,7 @@ class FrameGenerator(Generator):
     def render(self, latents: Latents, labels: Tensor | None, view: View) -> Tensor:
         """The frames `view["times"]`, (B, k), of each video: (B, C, k, H, W)."""
         codes = self.frame_codes(latents, labels)
-        clips = torch.arange(len(codes), device=codes.device)[:, None]
-        return self.draw(codes[clips, view["times"]])  # (B, T, code_dim) -> (B, k, code_dim)
+        return self.draw(codes.take_along_dim(view["times"][:, :, None], dim=1))  # (B, T, code_dim) -> (B, k, code_dim)
 
     def draw(self, codes: Tensor) -> Tensor:
         """(B, T, code_dim) -> (B, C, T, H, W)."""
@@ -108,7 +105,7 @@ class FrameGenerator(Generator):
         return frames.unflatten(0, codes.shape[:2]).transpose(1, 2)
 
 
-class FrameJudge(nn.Module):
+class ImageDiscriminatorNetwork(nn.Module):
     """Strided 2-D convolutions from single frames to logits: the image discriminator of MoCoGAN.
 
     | layer | out, at 64x64 | is_patch |
@@ -177,30 +174,18 @@ def halving_blocks(
     for number, (inputs, outputs) in enumerate(pairwise(widths)):
         is_first = number == 0
         bias = norm == "none" and not is_first
-        layers: list[nn.Module] = [convolution(inputs, outputs, 4, stride, padding, bias=bias)]  # type: ignore[arg-type]
+        conv = convolution(inputs, outputs, 4, stride, padding, bias=bias)  # type: ignore[arg-type]
+        layers: list[nn.Module] = [conv]
         if not is_first:
-            layers.append(norm_layer(norm, outputs, is_3d=convolution is nn.Conv3d))
+            layers.append(norm_layer(norm, outputs, nn.BatchNorm3d if convolution is nn.Conv3d else nn.BatchNorm2d))
         blocks.append(nn.Sequential(*layers, nn.LeakyReLU(0.2)))
     return nn.Sequential(*blocks)
 
 
-def norm_layer(norm: Norm, channels: int, is_3d: bool) -> nn.Module:
-    """A norm of (N, channels, ...) with one gain and bias a channel; "layer" is over all but N, "none" does nothing."""
-    if norm == "batch":
-        return nn.BatchNorm3d(channels) if is_3d else nn.BatchNorm2d(channels)
-    if norm == "instance":
-        return nn.GroupNorm(channels, channels)
-    if norm == "layer":
-        return nn.GroupNorm(1, channels)
-    if norm == "none":
-        return nn.Identity()
-    raise ValueError(f"norm is {norm!r}; it must be batch, layer, instance or none")
-
-
-def pick_frames(videos: Tensor, frames: Tensor) -> Tensor:
-    """The frames (B, k) of videos (B, C, T, H, W): (B, C, k, H, W)."""
-    clips = torch.arange(len(videos), device=videos.device)[:, None]
-    return videos.transpose(1, 2)[clips, frames].transpose(1, 2)
+def distinct_frames(num_clips: int, num_frames: int, num_drawn: int, rng: torch.Generator) -> Tensor:
+    """Draw, for each clip, that many of its frames: their numbers, (num_clips, num_drawn), distinct and ascending."""
+    order = torch.rand(num_clips, num_frames, generator=rng).argsort(dim=1)
+    return order[:, :num_drawn].sort(dim=1).values
 
 
 def check_clips(clips: Tensor, shape: tuple[int, ...], network: nn.Module) -> None:

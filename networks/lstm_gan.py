@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from networks.base import Latents
+from networks.base import Latents, in_float32
 from networks.frame_networks import FrameGenerator
 
 
@@ -64,8 +64,7 @@ class LSTMGenerator(FrameGenerator):
         """z_content and the LSTM's output, (B, T, content_dim + hidden_dim)."""
         content, noise = latents["content"], latents["noise"]
         state, outputs = None, []
-        # Not in bfloat16: the rounding of its 8 bits would add up from frame to frame.
-        with torch.autocast(noise.device.type, enabled=False):
+        with in_float32(noise):  # the rounding of bfloat16's 8 bits would add up from frame to frame
             for noise_t in noise.float().unbind(1):
                 state = self.recurrent(noise_t, state)
                 outputs.append(state[0])

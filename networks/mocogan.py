@@ -6,16 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Judgement, Latents, View, required_labels
+from networks.base import Discriminator, Judgement, Latents, View, in_float32, pick_frames, required_labels
 from networks.frame_networks import (
     FrameGenerator,
-    FrameJudge,
-    Norm,
+    ImageDiscriminatorNetwork,
     check_clips,
     halving_blocks,
     layer_widths,
-    pick_frames,
 )
+from networks.normalization import Norm
 
 CategoryInput = Literal["motion", "frames"]
 
@@ -110,8 +109,7 @@ class MoCoGANGenerator(FrameGenerator):
     def motion(self, inputs: Tensor, state: Tensor) -> Tensor:
         """(B, T, F), (B, motion_dim) -> (B, T, motion_dim): the GRU's states after each input."""
         states = []
-        # Not in bfloat16: the rounding of its 8 bits would add up from frame to frame.
-        with torch.autocast(inputs.device.type, enabled=False):
+        with in_float32(inputs):  # the rounding of bfloat16's 8 bits would add up from frame to frame
             state = state.float()
             for inputs_t in inputs.float().unbind(1):
                 state = self.recurrent(inputs_t, state)
@@ -124,7 +122,7 @@ class MoCoGANDiscriminator(Discriminator):
 
     | layer, image head | out, at 16 frames of 64x64 |
     |---|---|
-    | `networks.frame_networks.FrameJudge` in patches | 4, 4 |
+    | `networks.frame_networks.ImageDiscriminatorNetwork` in patches | 4, 4 |
 
     | layer, video head | out |
     |---|---|
@@ -176,22 +174,22 @@ class MoCoGANDiscriminator(Discriminator):
                 f"num_frames is {num_frames}; MoCoGANDiscriminator needs at least {shortest} at size {size}"
             )
         self.clip_shape = (channels, num_frames, size, size)
-        self.image_judge = FrameJudge(size, channels, base_channels, is_patch=True, norm=norm)
+        self.image_network = ImageDiscriminatorNetwork(size, channels, base_channels, is_patch=True, norm=norm)
         self.video_blocks = halving_blocks(nn.Conv3d, [channels, *widths], norm, stride=(1, 2, 2), padding=(0, 1, 1))
         self.to_logits = nn.Conv3d(widths[-1], 1 + one_of(num_classes, num_categories), 4, bias=False)
-        self.num_features = (self.image_judge.num_features, widths[-1])
+        self.num_features = (self.image_network.num_features, widths[-1])
 
     def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """Which frame of each clip the image head sees: `image_frame`, (num_clips,)."""
-        return {"image_frame": torch.randint(self.clip_shape[1], (num_clips,), generator=rng)}
+        """Which frame of each clip the image head sees: "image_frames", (num_clips, 1)."""
+        return {"image_frames": torch.randint(self.clip_shape[1], (num_clips, 1), generator=rng)}
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class; labels are not used."""
         check_clips(seen, self.clip_shape, self)
         if view is None:
             raise ValueError("MoCoGANDiscriminator needs the view that its sample_view draws; none is given")
-        frames = pick_frames(seen, view["image_frame"][:, None]).squeeze(2)  # (B, C, H, W)
-        image_logits, image_features = self.image_judge(frames)
+        frames = pick_frames(seen, view["image_frames"]).squeeze(2)  # (B, C, H, W)
+        image_logits, image_features = self.image_network(frames)
         features = self.video_blocks(seen)
         outputs = self.to_logits(features).flatten(2)  # (B, 1 + categories, T', 1, 1) -> (B, 1 + categories, T')
         return Judgement(

@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Judgement, Latents, Synthesis, View
+from networks.base import Discriminator, Generator, Judgement, Latents, Synthesis, View, in_float32
 from networks.stylegan2 import ImageGenerator
-from networks.stylegan2_layers import in_float32
 
 AVERAGE = "generator_ema.average."  # where a checkpoint of a run keeps the generator that makes its samples
 PCA_SEED = 0

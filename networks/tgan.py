@@ -2,16 +2,15 @@
 
 import math
 from itertools import pairwise
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from networks.base import Discriminator, Generator, Judgement, Latents, View, required_labels
+from networks.dcgan_video import label_maps
+from networks.normalization import Norm, norm_layer
 from networks.spatiotemporal import first_grid
-
-Norm = Literal["batch", "layer", "none"]
 
 
 class TGANGenerator(Generator):
@@ -115,7 +114,7 @@ class TGANDiscriminator(Discriminator):
         size: H = W in pixels, a multiple of 16.
         channels: 3 for RGB.
         base_channels: channels after the first layer; 64 in the paper.
-        norm: "batch" is the paper's; gradient penalties need clips kept apart, as "layer" and "none" do.
+        norm: "batch" is the paper's; gradient penalties need clips kept apart, as "layer", "instance" and "none" do.
         num_classes: classes that labels name; 0 ignores labels.
 
     Shapes: (B, channels, num_frames, size, size) in [-1, 1] -> one head, (B,).
@@ -138,7 +137,7 @@ class TGANDiscriminator(Discriminator):
         blocks = [nn.Sequential(first, nn.LeakyReLU(0.2))]
         for inputs, outputs in pairwise(widths):
             convolution = nn.Conv3d(inputs, outputs, kernel_size=4, stride=2, padding=1, bias=norm == "none")
-            blocks.append(nn.Sequential(convolution, norm_layer(norm, outputs), nn.LeakyReLU(0.2)))
+            blocks.append(nn.Sequential(convolution, norm_layer(norm, outputs, gain_alone), nn.LeakyReLU(0.2)))
         self.blocks = nn.Sequential(*blocks)
         self.to_score = nn.Conv3d(widths[-1], 1, kernel_size=grid)
         self.num_features = (widths[-1] * math.prod(grid),)
@@ -147,8 +146,7 @@ class TGANDiscriminator(Discriminator):
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class."""
         if self.num_classes:
-            classes = F.one_hot(required_labels(labels, self), self.num_classes).to(seen)[:, :, None, None, None]
-            seen = torch.cat([seen, classes.expand(-1, -1, *seen.shape[2:])], dim=1)
+            seen = torch.cat([seen, label_maps(required_labels(labels, self), self.num_classes, seen)], dim=1)
         features = self.blocks(seen)  # (B, 512, T/16, H/16, W/16)
         return Judgement((self.to_score(features).flatten(),), (features.flatten(1),))
 
@@ -184,11 +182,9 @@ def image_generator(base_channels: int, channels: int) -> nn.Sequential:
     return nn.Sequential(*blocks, nn.Conv2d(widths[-1], channels, kernel_size=3, padding=1))
 
 
-def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """The normalisation of a discriminator's layer."""
-    if norm == "batch":
-        return without_bias(nn.BatchNorm3d(channels))
-    return nn.GroupNorm(1, channels) if norm == "layer" else nn.Identity()
+def gain_alone(channels: int) -> nn.Module:
+    """A batch norm of clips without bias."""
+    return without_bias(nn.BatchNorm3d(channels))
 
 
 def without_bias(norm: nn.Module) -> nn.Module:
@@ -198,8 +194,8 @@ def without_bias(norm: nn.Module) -> nn.Module:
 
 
 def init_lecun_normal(module: nn.Module) -> None:
-    """N(0, 1 / fan_in), the reference code's default, for the temporal generator and the discriminator; biases 0."""
-    if isinstance(module, nn.ConvTranspose1d | nn.Conv3d):
+    """Weights N(0, 1 / fan_in), the reference codes' default of TGAN and of TGANv2, and biases 0."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose1d | nn.Conv3d):
         nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
         if module.bias is not None:
             nn.init.zeros_(module.bias)

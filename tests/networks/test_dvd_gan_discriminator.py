@@ -42,7 +42,7 @@ def test_the_table_in_the_docstring() -> None:
 
 
 def test_views_name_distinct_frames() -> None:
-    frames = view_of(small_discriminator(), 64)["frames"]
+    frames = view_of(small_discriminator(), 64)["image_frames"]
     assert frames.shape == (64, 3) and frames.dtype == torch.int64
     assert (frames.diff(dim=1) > 0).all()
     assert set(frames.flatten().tolist()) == set(range(8))
@@ -51,18 +51,18 @@ def test_views_name_distinct_frames() -> None:
 def test_the_spatial_head_sees_the_frames_of_the_view() -> None:
     discriminator = small_discriminator()
     clips = torch.rand(2, 3, 8, 32, 32, requires_grad=True)
-    view = {"frames": torch.tensor([[0, 1, 5], [2, 3, 7]])}
+    view = {"image_frames": torch.tensor([[0, 1, 5], [2, 3, 7]])}
     (gradient,) = torch.autograd.grad(discriminator(clips, None, view).logits[0].sum(), clips)
     seen = gradient.abs().sum(dim=(1, 3, 4)) > 0
-    assert [row.nonzero().flatten().tolist() for row in seen] == view["frames"].tolist()
+    assert [row.nonzero().flatten().tolist() for row in seen] == view["image_frames"].tolist()
 
 
 def test_the_spatial_head_is_the_sum_of_its_frames_scores() -> None:
     discriminator = small_discriminator(num_classes=2).eval()
     clips, labels = torch.rand(2, 3, 8, 32, 32), torch.tensor([0, 1])
     frames = torch.tensor([[0, 1, 5], [2, 3, 7]])
-    (together, _) = discriminator(clips, labels, {"frames": frames}).logits
-    alone = [discriminator(clips, labels, {"frames": frames[:, [number]]}).logits[0] for number in range(3)]
+    (together, _) = discriminator(clips, labels, {"image_frames": frames}).logits
+    alone = [discriminator(clips, labels, {"image_frames": frames[:, [number]]}).logits[0] for number in range(3)]
     torch.testing.assert_close(together, sum(alone))
 
 
@@ -98,7 +98,7 @@ def test_evaluation_is_deterministic_and_keeps_clips_apart() -> None:
     for both, again, one in zip(
         discriminator(clips, None, view).logits,
         discriminator(clips, None, view).logits,
-        discriminator(clips[1:], None, {"frames": view["frames"][1:]}).logits,
+        discriminator(clips[1:], None, {"image_frames": view["image_frames"][1:]}).logits,
         strict=True,
     ):
         assert torch.equal(both, again)
@@ -112,6 +112,18 @@ def test_every_weight_has_spectral_norm_one() -> None:
     for layer in layers:
         norm = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), ord=2)
         torch.testing.assert_close(norm, torch.tensor(1.0), atol=1e-3, rtol=0)
+
+
+def test_autocast_spares_spectral_norm() -> None:
+    discriminator, seen = small_discriminator(num_classes=2), []
+    for layer in discriminator.modules():
+        if parametrize.is_parametrized(layer, "weight"):
+            layer.parametrizations.weight[0].register_forward_hook(
+                lambda *_: seen.append(torch.is_autocast_enabled("cpu"))
+            )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        discriminator(torch.rand(2, 3, 8, 32, 32), torch.tensor([0, 1]), view_of(discriminator))
+    assert len(seen) == 28 and not any(seen)  # once a weight
 
 
 def test_labels_are_projected() -> None:

@@ -3,8 +3,15 @@ from functools import partial
 import pytest
 import torch
 
+from networks.base import pick_frames
 from networks.frame_gan import FrameGANGenerator
-from networks.frame_networks import FrameDecoder, FrameGenerator, FrameJudge, layer_widths, norm_layer, pick_frames
+from networks.frame_networks import (
+    FrameDecoder,
+    FrameGenerator,
+    ImageDiscriminatorNetwork,
+    distinct_frames,
+    layer_widths,
+)
 from networks.lstm_gan import LSTMGenerator
 from networks.mocogan import MoCoGANGenerator
 from networks.tcn_gan import TCNGenerator
@@ -32,8 +39,8 @@ def small(make) -> FrameGenerator:
 def test_parameter_counts_are_those_of_the_published_code() -> None:
     with torch.device("meta"):
         assert num_parameters(FrameDecoder(code_dim=66)) == 3_298_176
-        assert num_parameters(FrameJudge(is_patch=True)) == 663_296
-        assert num_parameters(FrameJudge()) == 2_765_568
+        assert num_parameters(ImageDiscriminatorNetwork(is_patch=True)) == 663_296
+        assert num_parameters(ImageDiscriminatorNetwork()) == 2_765_568
 
 
 def test_the_tables_in_the_docstrings() -> None:
@@ -41,8 +48,8 @@ def test_the_tables_in_the_docstrings() -> None:
     with torch.device("meta"):
         for network, inputs in (
             (FrameDecoder(66), torch.zeros(2, 66)),
-            (FrameJudge(), torch.zeros(2, 3, 64, 64)),
-            (FrameJudge(is_patch=True), torch.zeros(2, 3, 64, 64)),
+            (ImageDiscriminatorNetwork(), torch.zeros(2, 3, 64, 64)),
+            (ImageDiscriminatorNetwork(is_patch=True), torch.zeros(2, 3, 64, 64)),
         ):
             for block in [*network.blocks, list(network.children())[-1]]:
                 block.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
@@ -60,14 +67,16 @@ def test_other_sizes_have_other_depths(size: int) -> None:
     frames = decoder(torch.randn(3, 7))
     assert frames.shape == (3, 1, size, size)
     for is_patch, positions in ((False, 1), (True, size // 16)):
-        judge = FrameJudge(size, 1, base_channels=2, is_patch=is_patch)
-        logits, features = judge(frames)
+        network = ImageDiscriminatorNetwork(size, 1, base_channels=2, is_patch=is_patch)
+        logits, features = network(frames)
         assert logits.shape == (3, positions, positions)
-        assert features.shape == (3, judge.num_features)
+        assert features.shape == (3, network.num_features)
     assert layer_widths(128, 2) == [2, 4, 8, 16, 16]
 
 
-@pytest.mark.parametrize("make", [partial(FrameDecoder, 7), FrameJudge, FrameGANGenerator, MoCoGANGenerator])
+@pytest.mark.parametrize(
+    "make", [partial(FrameDecoder, 7), ImageDiscriminatorNetwork, FrameGANGenerator, MoCoGANGenerator]
+)
 def test_sizes_that_cannot_be_made(make) -> None:
     for size in (8, 48):
         with pytest.raises(ValueError, match=rf"size is {size}; .* powers of two from 16"):
@@ -76,34 +85,22 @@ def test_sizes_that_cannot_be_made(make) -> None:
 
 @pytest.mark.parametrize("norm", ["layer", "instance", "none"])
 def test_norms_that_keep_clips_apart_and_can_be_differentiated_twice(norm) -> None:
-    judge = FrameJudge(16, base_channels=4, norm=norm)
+    network = ImageDiscriminatorNetwork(16, base_channels=4, norm=norm)
     frames = torch.rand(3, 3, 16, 16, requires_grad=True)
-    logits, _ = judge(frames)
-    torch.testing.assert_close(logits[:1], judge(frames[:1])[0])
+    logits, _ = network(frames)
+    torch.testing.assert_close(logits[:1], network(frames[:1])[0])
     (gradient,) = torch.autograd.grad(logits.sum(), frames, create_graph=True)
     gradient.square().sum().backward()
-    for name, parameter in judge.named_parameters():
+    for name, parameter in network.named_parameters():
         if not name.endswith("bias"):  # they shift what comes out, not how steep it is, but through LeakyReLU's sign
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_norms_take_their_statistics_where_they_should() -> None:
-    values = 5 + 3 * torch.randn(4, 6, 3, 8, 8)
-    for norm, axes in (("batch", (0, 2, 3, 4)), ("instance", (2, 3, 4)), ("layer", (1, 2, 3, 4))):
-        normed = norm_layer(norm, 6, is_3d=True)(values)
-        means = normed.mean(dim=axes)
-        torch.testing.assert_close(means, torch.zeros_like(means), atol=1e-5, rtol=0)
-    assert torch.equal(norm_layer("none", 6, is_3d=True)(values), values)
-    with pytest.raises(ValueError, match="norm is 'group'; it must be"):
-        norm_layer("group", 6, is_3d=False)
-
-
-def test_frames_are_picked_of_each_video_its_own() -> None:
-    videos = torch.arange(2 * 3 * 5).view(2, 3, 5, 1, 1).expand(2, 3, 5, 2, 2)
-    frames = torch.tensor([[0, 4], [3, 3]])
-    picked = pick_frames(videos, frames)
-    assert picked.shape == (2, 3, 2, 2, 2)
-    assert torch.equal(picked[0], videos[0][:, [0, 4]]) and torch.equal(picked[1], videos[1][:, [3, 3]])
+def test_drawn_frames_are_distinct_and_ascending() -> None:
+    frames = distinct_frames(64, 8, 3, torch.Generator().manual_seed(0))
+    assert frames.shape == (64, 3) and frames.dtype == torch.int64
+    assert (frames.diff(dim=1) > 0).all()
+    assert set(frames.flatten().tolist()) == set(range(8))
 
 
 @pytest.mark.parametrize("make", GENERATORS)

@@ -30,7 +30,7 @@ def test_the_table_in_the_docstring() -> None:
         discriminator = MoCoGANDiscriminator(num_classes=5)
         for layer in [*discriminator.video_blocks, discriminator.to_logits]:
             layer.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
-        view = {"image_frame": torch.zeros(2, dtype=torch.int64)}
+        view = {"image_frames": torch.zeros(2, 1, dtype=torch.int64)}
         judgement = discriminator(torch.zeros(2, 3, 16, 64, 64), view=view)
     assert shapes == [(64, 13, 32, 32), (128, 10, 16, 16), (256, 7, 8, 8), (512, 4, 4, 4), (6, 1, 1, 1)]
     assert [tuple(logits.shape) for logits in judgement.logits] == [(2, 4, 4), (2, 1)]
@@ -43,7 +43,7 @@ def test_the_table_in_the_docstring() -> None:
 def test_longer_clips_and_smaller_frames_give_more_logits(num_frames: int, size: int, positions: int) -> None:
     with torch.device("meta"):
         discriminator = MoCoGANDiscriminator(num_frames, size, num_categories=3)
-        view = {"image_frame": torch.zeros(2, dtype=torch.int64)}
+        view = {"image_frames": torch.zeros(2, 1, dtype=torch.int64)}
         judgement = discriminator(torch.zeros(2, 3, num_frames, size, size), view=view)
     assert judgement.logits[0].shape == (2, size // 16, size // 16)
     assert judgement.logits[1].shape == (2, positions)
@@ -53,7 +53,7 @@ def test_longer_clips_and_smaller_frames_give_more_logits(num_frames: int, size:
 def test_the_image_head_sees_one_frame_and_the_video_head_all() -> None:
     discriminator = small_discriminator().eval()
     clips = torch.rand(2, 3, 10, 16, 16, requires_grad=True)
-    image, video = discriminator(clips, view={"image_frame": torch.tensor([7, 2])}).logits
+    image, video = discriminator(clips, view={"image_frames": torch.tensor([[7], [2]])}).logits
     for head, seen in ((image, [[7], [2]]), (video, [list(range(10))] * 2)):
         (gradient,) = torch.autograd.grad(head.sum(), clips, retain_graph=True)
         of_frames = gradient.abs().sum(dim=(1, 3, 4))  # (2, 10)
@@ -62,15 +62,15 @@ def test_the_image_head_sees_one_frame_and_the_video_head_all() -> None:
 
 def test_the_view_is_a_frame_of_each_clip() -> None:
     view = small_discriminator().sample_view(500, torch.Generator().manual_seed(0))
-    assert view["image_frame"].shape == (500,)
-    assert view["image_frame"].unique().tolist() == list(range(10))
+    assert view["image_frames"].shape == (500, 1)
+    assert view["image_frames"].unique().tolist() == list(range(10))
     assert view.keys() != MoCoGANGenerator.renders  # the video head needs the other frames too
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "instance", "none"])
 def test_gradients_reach_every_parameter(norm) -> None:
     discriminator = small_discriminator(num_classes=3, norm=norm)
-    judgement = discriminator(torch.rand(2, 3, 10, 16, 16), view={"image_frame": torch.tensor([7, 2])})
+    judgement = discriminator(torch.rand(2, 3, 10, 16, 16), view={"image_frames": torch.tensor([[7], [2]])})
     parts = (*judgement.logits, judgement.class_logits)
     sum((part * torch.randn_like(part)).sum() for part in parts).backward()
     for name, parameter in discriminator.named_parameters():
@@ -80,15 +80,15 @@ def test_gradients_reach_every_parameter(norm) -> None:
 def test_penalties_can_be_taken_without_batch_norm() -> None:
     discriminator = small_discriminator(norm="layer")
     clips = torch.rand(3, 3, 10, 16, 16, requires_grad=True)
-    view = {"image_frame": torch.tensor([0, 4, 9])}
+    view = {"image_frames": torch.tensor([[0], [4], [9]])}
     judgement = discriminator(clips, view=view)
-    alone = discriminator(clips[:1], view={"image_frame": view["image_frame"][:1]})
+    alone = discriminator(clips[:1], view={"image_frames": view["image_frames"][:1]})
     for together, single in zip(judgement.logits, alone.logits, strict=True):
         torch.testing.assert_close(together[:1], single)
         (gradient,) = torch.autograd.grad(together.sum(), clips, create_graph=True)
         gradient.square().sum().backward(retain_graph=True)
     assert all(
-        head.weight.grad.abs().sum() > 0 for head in (discriminator.to_logits, discriminator.image_judge.to_logits)
+        head.weight.grad.abs().sum() > 0 for head in (discriminator.to_logits, discriminator.image_network.to_logits)
     )
 
 

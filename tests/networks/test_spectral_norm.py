@@ -1,13 +1,17 @@
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from networks.base import Discriminator, Judgement, View
-from networks.spectral_norm import SpectralNorm
+from networks.r3gan_video import R3GANVideoDiscriminator
+from networks.spectral_norm import SpectralNorm, SpectralNormalization, normalize_spectrum
+from networks.stylegan2 import ImageDiscriminator
 
 
 class Small(Discriminator):
@@ -75,11 +79,29 @@ def test_the_vectors_move_once_a_forward_pass_and_only_in_training() -> None:
     once = deepcopy(spectral_norm)
     once(twice.parametrizations.weight.original)
     network(CLIPS, LABELS)
-    assert torch.equal(once._u, spectral_norm._u)
+    assert torch.equal(once.u, spectral_norm.u)
     network.eval()
     first = network(CLIPS, LABELS).logits[0]
-    assert torch.equal(once._u, spectral_norm._u)
+    assert torch.equal(once.u, spectral_norm.u)
     assert torch.equal(first, network(CLIPS, LABELS).logits[0])
+
+
+def test_a_moving_average_of_weights_has_a_norm_of_its_own() -> None:
+    weight = torch.diag(torch.tensor([4.0, 2.0, 1.0]))
+    normalization = SpectralNormalization(weight).eval()
+    of_other_weights = F.normalize(torch.tensor([0.3, 0.9, 0.3]), dim=0)
+    assert (of_other_weights @ weight).norm() < 2.5
+    normalization.u.copy_(of_other_weights)
+    torch.testing.assert_close(normalization(weight), weight / 4, atol=1e-3, rtol=0)
+    assert torch.equal(normalization.u, of_other_weights)
+
+
+def test_the_norm_is_torchs() -> None:
+    for make in (partial(nn.Conv3d, 3, 5, 2), partial(nn.ConvTranspose3d, 3, 5, 2), partial(nn.Linear, 3, 5)):
+        ours = make()
+        theirs = parametrizations.spectral_norm(deepcopy(ours), n_power_iterations=100)
+        normalize_spectrum(ours, num_power_iterations=100)
+        torch.testing.assert_close(ours.weight, theirs.weight)
 
 
 def test_double_backward_through_several_forward_passes() -> None:
@@ -139,5 +161,19 @@ def test_what_cannot_be_normalised() -> None:
     with pytest.raises(ValueError, match="SpectralNorm has no weight"):
         SpectralNorm(SpectralNorm(small))
     partly = Small()
-    parametrizations.spectral_norm(partly.linear)
+    normalize_spectrum(partly.linear)
     assert len(layer(SpectralNorm(partly), "linear").parametrizations.weight) == 1
+
+
+def test_weights_that_would_stay_as_they_are_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"ImageDiscriminator's .*weight is a weight that .*: Equalized\w+ is none of"):
+        SpectralNorm(ImageDiscriminator(16, base_channels=32, max_channels=4))
+    own = Small()
+    own.matrix = nn.Parameter(torch.ones(2, 2))
+    with pytest.raises(ValueError, match=r"Small's matrix is a weight that spectral norm cannot be put on: Small is"):
+        SpectralNorm(own)
+
+
+def test_weights_of_zeros_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"stages.0.0.contract.weight is all zeros; spectral norm would divide it by"):
+        SpectralNorm(R3GANVideoDiscriminator(8, 16, base_channels=8))

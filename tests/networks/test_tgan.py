@@ -114,10 +114,10 @@ def test_labels_have_an_effect_and_are_required() -> None:
             network(inputs)
 
 
-@pytest.mark.parametrize("norm", ["layer", "none"])
+@pytest.mark.parametrize("norm", ["layer", "instance", "none"])
 def test_clips_are_kept_apart_and_penalties_have_second_derivatives(norm: str) -> None:
-    discriminator = TGANDiscriminator(16, 16, base_channels=2, norm=norm)
-    clips = torch.rand(2, 3, 16, 16, 16, requires_grad=True)
+    discriminator = TGANDiscriminator(16, 32, base_channels=2, norm=norm)
+    clips = torch.rand(2, 3, 16, 32, 32, requires_grad=True)
     (score,) = discriminator(clips).logits
     torch.testing.assert_close(discriminator(clips[:1]).logits[0], score[:1])
     (gradient,) = torch.autograd.grad(score.sum(), clips, create_graph=True)
