@@ -10,7 +10,8 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from lightning_modules.randomness import EVALUATION, torch_generator
-from lightning_modules.update import Judge, Update
+from lightning_modules.update import Augment, Judge, Update
+from losses.base import BATCH_NORMS, LossTerms
 
 if TYPE_CHECKING:
     from lightning_modules.video_gan import VideoGAN
@@ -79,16 +80,16 @@ def check_data(module: "VideoGAN", trainer: Trainer) -> None:
 
 
 def check_losses(module: "VideoGAN") -> None:
-    """Have copies of both players go through both losses with one black clip.
+    """Have copies of both players go through both losses with one grey clip.
 
     Refuses a discriminator that is made for another shape, and an objective that contradicts it or asks for what one of
     the players does not give; warns of what is dubious.
     """
     generator, discriminator = deepcopy(module.generator).eval(), deepcopy(module.discriminator).eval()
-    update = black_update(module)
+    update = grey_update(module)
     with torch.no_grad():
         try:
-            discriminator(discriminator.look(update.clips, update.view), update.labels, update.view)
+            opinion = discriminator(discriminator.look(update.clips, update.view), update.labels, update.view)
         except (RuntimeError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise MisconfigurationException(
@@ -98,22 +99,60 @@ def check_losses(module: "VideoGAN") -> None:
     try:
         module.objective.check(module.discriminator)
         fake, intermediates = update.fake_seen_by(discriminator, generator)
-        real, judge = discriminator.look(update.clips, update.view), Judge(discriminator, update, None)
+        real, judge = discriminator.look(update.clips, update.view), Judge(discriminator, update, augment_of(module))
         draw = update.draw(intermediates)
-        module.objective.discriminator_loss(judge, real, fake.detach(), update.labels, draw)
-        module.objective.generator_loss(judge, real, fake, update.labels, draw)
-    except ValueError as error:
-        raise MisconfigurationException(str(error)) from error
+        terms = {
+            "discriminator": module.objective.discriminator_loss(judge, real, fake.detach(), update.labels, draw),
+            "generator": module.objective.generator_loss(judge, real, fake, update.labels, draw),
+        }
+    except (ValueError, RuntimeError, IndexError) as error:
+        raise MisconfigurationException(str(error).partition("\n")[0]) from error
+    for player, term in terms.items():
+        if not term.total.isfinite():
+            raise MisconfigurationException(
+                f"the {player}'s loss is not finite even for a grey clip, before any training: {named_values(term)}"
+            )
+    if module.generator.num_classes > 0 and module.discriminator.num_classes == 0 and opinion.class_logits is None:
+        warnings.warn(
+            "the generator has classes, the discriminator has neither classes nor a classifier: nothing teaches the "
+            "generator what its labels mean",
+            stacklevel=2,
+        )
     if module.gradient_accumulation > 1 and has_batch_norm(module):
         warnings.warn(
             "gradient_accumulation with batch norm: its statistics are those of a part of the batch", stacklevel=2
         )
 
 
-def black_update(module: "VideoGAN") -> Update:
-    """An update of one black clip, with random numbers of its own."""
+def augment_of(module: "VideoGAN") -> Augment | None:
+    """The augmentation with random numbers of its own.
+
+    Raises: ValueError if it adapts to the signs of logits that have no meaning.
+    """
+    augmentation = module.augmentation
+    if augmentation is None:
+        return None
+    if augmentation.adapts and module.objective.undecided is None:
+        raise ValueError(
+            f"{type(augmentation).__name__} adapts to how many real clips the discriminator takes for real, which the "
+            f"logits of {type(module.objective).__name__} do not tell; take DiffAugment, or another objective"
+        )
+    noise = augmentation.sample_noise(1, torch_generator(module.seed, 0, 0, EVALUATION))
+    augmented = deepcopy(augmentation)
+    return lambda seen, call, rows: augmented(seen, {name: value.to(seen.device) for name, value in noise.items()})
+
+
+def named_values(terms: LossTerms) -> str:
+    """The terms of a loss in words."""
+    return ", ".join(f"{name} {float(value):.3g}" for name, value in terms.named.items())
+
+
+def grey_update(module: "VideoGAN") -> Update:
+    """An update of one grey clip of the data's last class, with random numbers of its own."""
     clips = torch.zeros(1, *module.video_shape, device=module.device)
-    labels = torch.zeros(1, dtype=torch.int64, device=module.device)
+    datamodule = getattr(module.trainer, "datamodule", None)
+    last_class = max(0, len(getattr(datamodule, "class_names", ())) - 1)
+    labels = torch.full((1,), last_class, dtype=torch.int64, device=module.device)
     rng = torch_generator(module.seed, 0, 0, EVALUATION)
     drawn = [
         {name: values.to(module.device) for name, values in sample(1, rng).items()}
@@ -124,9 +163,9 @@ def black_update(module: "VideoGAN") -> Update:
         )
     ]
     latents = {**drawn[0], **module.generator.condition_on(clips)}
-    return Update("discriminator", 0, clips, labels, latents, drawn[1], drawn[2], slice(0, 1))
+    return Update("discriminator", 0, 0, clips, labels, latents, drawn[1], drawn[2], slice(0, 1))
 
 
 def has_batch_norm(module: nn.Module) -> bool:
     """Whether any layer normalises over the batch."""
-    return any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in module.modules())
+    return any(isinstance(each, BATCH_NORMS) for each in module.modules())

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from losses.base import BATCH_NORMS
+
 PREFIXES = ("generator.", "generator_ema.average.", "discriminator.")
 
 
@@ -15,7 +17,8 @@ class FineTuning:
 
     All of them by default.  FreezeD (Mo et al. 2020, arXiv:2002.10964) freezes the discriminator's first layers:
     `discriminator_frozen: ["layers.0.*", "layers.2.*"]`.  Learning scale and shift alone (Noguchi and Harada 2019,
-    arXiv:1904.01774) names the norms: `generator_trained: ["*norm*"]`.
+    arXiv:1904.01774) names the norms: `generator_trained: ["*norm*"]`.  What the generator does not learn is taken from
+    its moving average, whose samples were the good ones, and frozen batch norms keep their running statistics.
 
     Args:
         checkpoint: a file of a run's checkpoints folder; None starts from fresh weights, with the choices below.
@@ -45,12 +48,21 @@ class FineTuning:
         self.frozen = {"generator": generator_frozen, "discriminator": discriminator_frozen}
         self.skip_mismatched = skip_mismatched
 
+    def apply(self, module: nn.Module) -> None:
+        """Load a module that has `generator`, `discriminator` and `generator_ema`, and choose what learns."""
+        if self.checkpoint is not None:
+            self.load(module)
+        for player in ("generator", "discriminator"):
+            self.choose(player, module.get_submodule(player))
+        average = dict(module.get_submodule("generator_ema.average").named_parameters())
+        for name, parameter in module.get_submodule("generator").named_parameters():
+            if not parameter.requires_grad:
+                parameter.data.copy_(average[name])
+
     def load(self, module: nn.Module) -> None:
-        """Copy the weights of both players, and of the generator's average, into a module that has them."""
-        if self.checkpoint is None:
-            return
+        """Copy the weights of both players, and of the generator's average."""
         try:
-            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+            saved = torch.load(str(self.checkpoint), map_location="cpu", weights_only=True)["state_dict"]
         except Exception as error:  # whatever a reader of broken files raises
             raise ValueError(f"fine_tuning.checkpoint {self.checkpoint} is no checkpoint of a run") from error
         there = {name: value for name, value in saved.items() if name.startswith(PREFIXES)}
@@ -78,6 +90,9 @@ class FineTuning:
             parameter.requires_grad_(parameter.requires_grad and name in learning)
         if not any(parameter.requires_grad for parameter in network.parameters()):
             raise ValueError(f"fine_tuning leaves the {player} nothing to learn")
+        for module in network.modules():
+            if isinstance(module, BATCH_NORMS) and not any(own.requires_grad for own in module.parameters()):
+                module.momentum = 0.0  # its running statistics stay
 
 
 def matching(names: Iterable[str], patterns: Iterable[str]) -> set[str]:

@@ -20,14 +20,15 @@ class ExponentialMovingAverage(nn.Module):
     Args:
         source: the network to copy.
         half_life_clips: real clips after which old weights count half; 0 copies the source each time.
-        ramp_up: the half-life's largest share of the clips seen so far; 0.05 in the reference code.
+        ramp_up: the half-life's largest share of the clips seen so far; 0.05 in the reference code.  None has no
+            ramp-up: the average that the source starts with is worth keeping.
 
     Raises: ValueError if an argument is negative.
     """
 
-    def __init__(self, source: nn.Module, half_life_clips: float, ramp_up: float) -> None:
+    def __init__(self, source: nn.Module, half_life_clips: float, ramp_up: float | None) -> None:
         super().__init__()
-        if half_life_clips < 0 or ramp_up < 0:
+        if half_life_clips < 0 or (ramp_up is not None and ramp_up < 0):
             raise ValueError(f"ema_half_life_clips {half_life_clips} and ema_ramp_up {ramp_up} must be at least 0")
         self.average = deepcopy(source).requires_grad_(False)
         self.half_life_clips = half_life_clips
@@ -36,10 +37,17 @@ class ExponentialMovingAverage(nn.Module):
 
     @torch.no_grad()
     def update(self, source: nn.Module, num_clips: int, clips_seen: int) -> None:
-        """Move towards `source` after `num_clips` further real clips, `clips_seen` in all (over all processes)."""
-        half_life = min(self.half_life_clips, self.ramp_up * clips_seen)
+        """Move towards `source` after `num_clips` further real clips, `clips_seen` in all (over all processes).
+
+        Parameters that do not learn are left alone.
+        """
+        half_life = self.half_life_clips
+        if self.ramp_up is not None:
+            half_life = min(half_life, self.ramp_up * clips_seen)
         weight = 1 - 0.5 ** (num_clips / half_life) if half_life > 0 else 1.0
-        torch._foreach_lerp_(list(self.average.parameters()), list(source.parameters()), weight)
+        pairs = zip(self.average.parameters(), source.parameters(), strict=True)
+        learning = [(mine, theirs) for mine, theirs in pairs if theirs.requires_grad]
+        torch._foreach_lerp_([mine for mine, _ in learning], [theirs for _, theirs in learning], weight)
         for mine, theirs in zip(self.average.buffers(), source.buffers(), strict=True):
             mine.copy_(theirs)
 

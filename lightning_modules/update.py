@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from losses.base import Draw, Opinion
+from losses.base import Draw, Opinion, identity
 from networks.base import Discriminator, Generator, Judgement, Latents, Synthesis, View
 
 Augment = Callable[[Tensor, int, slice], Tensor]  # clips, number of the call, which clips of this process's batch
@@ -19,6 +19,7 @@ class Update:
     Args:
         player: "discriminator" or "generator".
         step: the training step, from 0.
+        number: how many updates this player has had before.
         clips: real clips (B, C, T, H, W).
         labels: (B,).
         latents: for B videos.
@@ -29,6 +30,7 @@ class Update:
 
     player: str
     step: int
+    number: int
     clips: Tensor
     labels: Tensor
     latents: Latents
@@ -49,6 +51,7 @@ class Update:
             yield Update(
                 self.player,
                 self.step,
+                self.number,
                 self.clips[rows],
                 self.labels[rows],
                 sliced(self.latents, rows),
@@ -64,9 +67,11 @@ class Update:
         videos, intermediates = generator.synthesize(self.latents, self.labels)
         return Synthesis(discriminator.look(videos.float(), self.view), intermediates)
 
-    def draw(self, intermediates: dict[str, Tensor]) -> Draw:
+    def draw(
+        self, intermediates: dict[str, Tensor], mean_over_processes: Callable[[Tensor], Tensor] = identity
+    ) -> Draw:
         """What the objective gets to know of it."""
-        return Draw(self.step, self.noise, self.latents, intermediates)
+        return Draw(self.step, self.noise, self.latents, intermediates, self.number, mean_over_processes)
 
 
 class Judge:

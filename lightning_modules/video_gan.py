@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from lightning_modules.checks import check_arguments, check_data, check_losses, check_precision
 from lightning_modules.fine_tuning import FineTuning
 from lightning_modules.generator_ema import ExponentialMovingAverage
+from lightning_modules.noted_terms import NotedTerms
+from lightning_modules.optimizers import correct, refuse_plateau
 from lightning_modules.randomness import AUGMENTATION, EVALUATION, LATENTS, NOISE, VIEW, torch_generator
 from lightning_modules.update import Judge, Update, sliced, summed
-from losses.base import AdversarialObjective, Augmentation, LossTerms, WeightTerm
+from losses.across_processes import mean_over_processes
+from losses.base import AdversarialObjective, Augmentation, LossTerms, WeightTerm, refuse_reserved
 from networks.base import Discriminator, Generator, Latents
 
 PLAYERS = ("discriminator", "generator")  # the order of the optimizers
@@ -54,7 +57,7 @@ class VideoGAN(LightningModule):
             process's share.  Losses that compare the clips of a batch (relativistic averages, minibatch features,
             batch norm) then compare those of a part.
         ema_half_life_clips: half-life of the generator's moving average in real clips.
-        ema_ramp_up: the half-life's largest share of the clips seen so far.
+        ema_ramp_up: the half-life's largest share of the clips seen so far; fine-tuning has no ramp-up.
         gradient_clip_norm: largest Euclidean norm of each player's gradient; None does not clip.
         augmentation: what happens to real and fake clips on their way to the discriminator.
         weight_terms: losses of the players' own weights, by name.
@@ -92,11 +95,12 @@ class VideoGAN(LightningModule):
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator
-        self.generator_ema = ExponentialMovingAverage(generator, ema_half_life_clips, ema_ramp_up)
+        continues = fine_tuning is not None and fine_tuning.checkpoint is not None
+        self.generator_ema = ExponentialMovingAverage(
+            generator, ema_half_life_clips, ramp_up=None if continues else ema_ramp_up
+        )
         if fine_tuning is not None:
-            fine_tuning.load(self)
-            for player in PLAYERS:
-                fine_tuning.choose(player, getattr(self, player))
+            fine_tuning.apply(self)
         self.objective = objective
         self.optimizer_of = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
         self.scheduler_of = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
@@ -105,11 +109,14 @@ class VideoGAN(LightningModule):
         self.gradient_accumulation = gradient_accumulation
         self.gradient_clip_norm = gradient_clip_norm
         self.augmentation = augmentation
+        refuse_reserved(weight_terms or {})
         self.weight_terms = nn.ModuleDict(weight_terms or {})
         for term in (weight_terms or {}).values():
             term.attach({player: getattr(self, player) for player in PLAYERS})
         self.truncation = truncation
         self.seed = seed
+        self.noted = NotedTerms()
+        self.is_checked = False
         self.videos_seen: Tensor
         self.register_buffer("videos_seen", torch.zeros((), dtype=torch.int64))  # real clips, over all processes
         self.configure_optimizers()  # an optimizer that cannot be made is found now, not after the data is read
@@ -130,22 +137,21 @@ class VideoGAN(LightningModule):
                 self.after_generator_step(len(batch["clip"]))
         for scheduler in self.schedulers():
             scheduler.step()
-        # Lightning hands "step" to the loggers as their step; without it they would count from 0 and lag by one.
-        self.log_dict({"step": float(step + 1), "videos_seen": self.videos_seen.double()})
+        self.log_terms(step + 1)
 
     def discriminator_loss(self, update: Update) -> LossTerms:
         """The discriminator's loss on real clips and as many generated ones."""
         with torch.no_grad():
             fake, intermediates = update.fake_seen_by(self.discriminator, self.generator)
             real = self.discriminator.look(update.clips, update.view)
-        draw = update.draw(intermediates)
+        draw = update.draw(intermediates, mean_over_processes)
         return self.objective.discriminator_loss(self.judge(update), real, fake, update.labels, draw)
 
     def generator_loss(self, update: Update) -> LossTerms:
         """The generator's loss."""
         fake, intermediates = update.fake_seen_by(self.discriminator, self.generator)
         real = self.discriminator.look(update.clips, update.view)
-        draw = update.draw(intermediates)
+        draw = update.draw(intermediates, mean_over_processes)
         return self.objective.generator_loss(self.judge(update), real, fake, update.labels, draw)
 
     def take_step(self, update: Update, counts: bool) -> dict[str, Tensor]:
@@ -171,15 +177,15 @@ class VideoGAN(LightningModule):
                 named[name] = value.detach()
             learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
             named["gradient_norm"] = nn.utils.clip_grad_norm_(learning, self.gradient_clip_norm or torch.inf)
-            named = self.check_and_log(player, update.step, named)
+            named = self.checked_means(player, update.step, named)
             if counts:
                 optimizer.step()
             else:  # not through Lightning's wrapper, which would count a second global_step for this batch
                 self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=lambda: None)
         return named
 
-    def check_and_log(self, player: str, step: int, named: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Log the means over processes and return them; raise on every process if one of them is not finite.
+    def checked_means(self, player: str, step: int, named: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The means over processes, noted for the loggers; raise on every process if one of them is not finite.
 
         The message counts steps as loggers and the progress bar do, from 1.
         """
@@ -192,17 +198,32 @@ class VideoGAN(LightningModule):
                 "changed. Lower the learning rates, or clip with model.gradient_clip_norm"
             )
         means = dict(zip(named, values, strict=True))
-        self.log_dict({f"{player}/{name}": value for name, value in means.items()})
-        self.log(f"learning_rate/{player}", self.optimizer_for(player).param_groups[0]["lr"])
+        self.noted.add({f"{player}/{name}": value for name, value in means.items()})
         return means
+
+    def log_terms(self, num_steps: int) -> None:
+        """Log, on the steps that loggers want, each term's mean since the last time; what was not computed is absent.
+
+        Lightning would repeat what a step has not logged: a lazy penalty, a player that was not due.
+        """
+        newest = self.noted.newest()
+        self.trainer.callback_metrics.update(newest)  # for the progress bar and for callbacks
+        self.trainer._results.reset(fx="training_step")  # type: ignore[union-attr]
+        # Lightning hands "step" to the loggers as their step; without it they would count from 0 and lag by one.
+        self.log_dict({"step": float(num_steps), "videos_seen": self.videos_seen.double()})
+        for player in PLAYERS:
+            self.log(f"learning_rate/{player}", self.optimizer_for(player).param_groups[0]["lr"])
+        if num_steps % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self.log_dict(self.noted.means())
 
     def after_discriminator_step(self, terms: dict[str, Tensor], update: Update) -> None:
         """Constrain its weights, adapt the augmentation."""
-        self.objective.constrain(self.discriminator, update.step)
+        self.objective.constrain(self.discriminator, update.number)
         if self.augmentation is not None:
             num_clips = len(update.clips) * self.trainer.world_size
-            adapted = self.augmentation.adapt(terms["signs_real"], num_clips)
-            self.log_dict({f"discriminator/{name}": value for name, value in adapted.items()})
+            signs_real = terms.get("signs_real", torch.zeros((), device=self.device))
+            adapted = self.augmentation.adapt(signs_real, num_clips)
+            self.noted.add({f"discriminator/{name}": value for name, value in adapted.items()})
 
     def after_generator_step(self, num_clips: int) -> None:
         """Move the average along, by the clips since the last time."""
@@ -224,6 +245,7 @@ class VideoGAN(LightningModule):
         return Update(
             player,
             step,
+            (step + 1) // self.steps_between[player] - 1,
             clips,
             labels,
             latents={**draw(self.generator.sample_latents, purpose=LATENTS), **self.generator.condition_on(clips)},
@@ -265,6 +287,15 @@ class VideoGAN(LightningModule):
     def video_shape(self) -> tuple[int, int, int, int]:
         """(C, T, H, W) of every video."""
         return self.generator.video_shape
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """How `generate` makes videos, for the cards of what is measured on them."""
+        return {
+            "weights": "moving average",
+            "truncation": self.truncation,
+            "conditions_on_clips": self.conditions_on_clips,
+        }
 
     @property
     def conditions_on_clips(self) -> bool:
@@ -320,7 +351,17 @@ class VideoGAN(LightningModule):
         """
         check_precision(self.trainer)
         check_data(self, self.trainer)
-        check_losses(self)
+        if not self.is_checked:  # train.py calls this before a run has a folder, and `fit` once more
+            check_losses(self)
+        self.is_checked = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save what was noted since the last log, so that a resumed run logs the same means."""
+        checkpoint["noted_terms"] = self.noted.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The other way round."""
+        self.noted.load_state_dict(checkpoint.get("noted_terms", {}))
 
     def configure_optimizers(self) -> Any:
         """One optimizer, and where given one schedule, for each player."""
@@ -334,6 +375,7 @@ class VideoGAN(LightningModule):
             config: dict[str, Any] = {"optimizer": optimizer}
             if make_scheduler is not None:
                 config["lr_scheduler"] = make_scheduler(optimizer)
+                refuse_plateau(config["lr_scheduler"], player)
             configured.append(config)
         return tuple(configured)
 
@@ -349,11 +391,3 @@ class VideoGAN(LightningModule):
         if schedulers is None:
             return []
         return schedulers if isinstance(schedulers, list) else [schedulers]
-
-
-def correct(optimizer: torch.optim.Optimizer, correction: float) -> None:
-    """Scale learning rates and betas for lazy penalties, see `AdversarialObjective.optimizer_correction`."""
-    for group in optimizer.param_groups:
-        group["lr"] *= correction
-        if "betas" in group:
-            group["betas"] = tuple(beta**correction for beta in group["betas"])

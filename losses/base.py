@@ -5,7 +5,7 @@ file and share forward passes, and the training loop has no branch for any of th
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -169,8 +169,7 @@ class AdversarialObjective(ABC):
 
     def __init__(self, terms: Mapping[str, Term] | None = None) -> None:
         self.terms = dict(terms or {})
-        if reserved := sorted(RESERVED_NAMES & self.terms.keys()):
-            raise ValueError(f"a term is called {reserved[0]}, as something else that is logged; give it another name")
+        refuse_reserved(self.terms)
 
     @abstractmethod
     def discriminator_adversarial(self, real: Logits, fake: Logits, draw: Draw) -> Tensor:
@@ -343,6 +342,12 @@ def own_noise(draw: Draw, name: str) -> Draw:
     prefix = f"{name}/"
     own = {key.removeprefix(prefix): values for key, values in draw.noise.items() if key.startswith(prefix)}
     return replace(draw, noise=own)
+
+
+def refuse_reserved(names: Collection[str]) -> None:
+    """Terms are logged by their names, which must not be those of other things that are."""
+    if reserved := sorted(RESERVED_NAMES.intersection(names)):
+        raise ValueError(f"a term is called {reserved[0]}, as something else that is logged; give it another name")
 
 
 def precise(head: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "metrics": set(),
     "video_io": set(),
     "datamodules": {"video_io"},
-    "lightning_modules": {"networks.base", "losses.base"},
+    "lightning_modules": {"networks.base", "losses.base", "losses.across_processes"},
     "callbacks": {"metrics", "video_io"},
     "experiment": OURS - {"benchmarks"},
     "benchmarks": OURS,

@@ -1,5 +1,6 @@
 """What a YAML adds to the alternating updates: views, augmentation, weight terms, accumulation, fine-tuning, ..."""
 
+import csv
 import warnings
 from functools import partial
 from pathlib import Path
@@ -7,16 +8,28 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from lightning_modules.fine_tuning import FineTuning
 from lightning_modules.update import Judge, Update
+from losses.adaptive_augmentation import AdaptiveAugmentation
+from losses.auxiliary_classifier import AuxiliaryClassifier
 from losses.base import AdversarialObjective, Augmentation, WeightTerm
+from losses.diff_augment import DiffAugment
+from losses.hinge import Hinge
+from losses.historical_averaging import HistoricalAveraging
+from losses.instance_noise import InstanceNoise
 from losses.non_saturating import NonSaturating
 from losses.r1_r2 import R1
+from losses.singular_value_clipping import SingularValueClipping
 from losses.vgan import MaskSparsity
+from losses.wasserstein import Wasserstein
+from losses.wgan_gp import WGANGP, GradientPenalty
+from networks.auxiliary_classifier import AuxiliaryClassifier as Classified
 from networks.base import Generator, Judgement, Latents, View
+from networks.spectral_norm import SpectralNorm
 from tests.lightning_modules.test_video_gan import Recorder
 from tests.lightning_modules.tiny import SHAPE, TinyDiscriminator, TinyGenerator, adam, tiny_trainer, tiny_video_gan
 
@@ -175,7 +188,7 @@ def test_penalties_go_through_the_augmentation() -> None:
     discriminator = TinyDiscriminator()
     discriminator.forward = lambda seen, labels, view: Judgement(((seen * weight).flatten(1).sum(1),))  # type: ignore
     clips = torch.rand(2, *SHAPE)
-    update = Update("discriminator", 0, clips, torch.zeros(2), {}, {}, {}, slice(0, 2))
+    update = Update("discriminator", 0, 0, clips, torch.zeros(2), {}, {}, {}, slice(0, 2))
     judge = Judge(discriminator, update, lambda seen, call, rows: Doubled()(seen, {}))
     terms = NonSaturating(terms={"r1": R1()}).discriminator_loss(judge, clips, clips, None, update.draw({}))
     torch.testing.assert_close(terms.named["r1"], (2 * weight).square().sum() / 2)
@@ -230,6 +243,97 @@ def test_lazy_penalties_correct_the_discriminators_adam() -> None:
     assert uncorrected.configure_optimizers()[0]["optimizer"].param_groups[0]["lr"] == 1e-3
 
 
+@pytest.mark.parametrize(("generator_steps", "interval", "expected"), [(2, 2, [1, 5]), (5, 5, [4]), (1, 3, [0, 3, 6])])
+def test_lazy_penalties_count_the_updates_of_their_player(
+    tmp_path: Path, generator_steps: int, interval: int, expected: list[int]
+) -> None:
+    steps: list[int] = []
+
+    class Spied(R1):
+        def discriminator_term(self, discriminator: Any, real: Any, fake: Any, draw: Any) -> Tensor:
+            steps.append(draw.step)
+            return super().discriminator_term(discriminator, real, fake, draw)
+
+    module = tiny_video_gan(NonSaturating(terms={"r1": Spied(interval=interval)}), generator_steps=generator_steps)
+    trainer = tiny_trainer(tmp_path, max_steps=8)
+    module.trainer = trainer
+    module.setup("fit")
+    steps.clear()  # of the look before the first step
+    trainer.fit(module)
+    assert steps == expected
+
+
+def test_a_term_is_logged_as_its_mean_and_only_where_it_was_computed(tmp_path: Path) -> None:
+    module = tiny_video_gan(NonSaturating(terms={"r1": R1(interval=4)}), discriminator_steps=3)
+    logger = CSVLogger(tmp_path, name="", version="")
+    tiny_trainer(tmp_path, max_steps=6, logger=logger, log_every_n_steps=1).fit(module)
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert [bool(row["discriminator/r1"]) for row in rows] == [True, False, False, False, True, False]
+    assert [bool(row["generator/loss"]) for row in rows] == [False, False, True, False, False, True]
+    every = [float(row["discriminator/loss"]) for row in rows]
+
+    again = tiny_video_gan(NonSaturating(terms={"r1": R1(interval=4)}), discriminator_steps=3)
+    logger = CSVLogger(tmp_path / "three", name="", version="")
+    tiny_trainer(tmp_path, max_steps=6, logger=logger, log_every_n_steps=3).fit(again)
+    thirds = [float(row["discriminator/loss"]) for row in csv.DictReader((tmp_path / "three/metrics.csv").open())]
+    assert thirds == pytest.approx([sum(every[:3]) / 3, sum(every[3:]) / 3])
+
+
+def test_players_have_schedules_of_their_own_and_resume_them(tmp_path: Path) -> None:
+    def gan() -> Any:
+        decay = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.5)
+        linear = partial(torch.optim.lr_scheduler.LambdaLR, lr_lambda=lambda step: 1 / (1 + step))
+        objective = NonSaturating(terms={"r1": R1(interval=3)})
+        return tiny_video_gan(objective, generator_scheduler=decay, discriminator_scheduler=linear)
+
+    whole, first, rest = gan(), gan(), gan()
+    trainer = tiny_trainer(tmp_path, max_steps=5)
+    trainer.fit(whole)
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
+    assert rates == pytest.approx([1e-3 * 3 / 4 / 6, 1e-3 * 0.5**5])
+    trainer = tiny_trainer(tmp_path, max_steps=2)
+    trainer.fit(first)
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    trainer = tiny_trainer(tmp_path, max_steps=5)
+    trainer.fit(rest, ckpt_path=tmp_path / "two.ckpt", weights_only=True)
+    assert [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers] == pytest.approx(rates)
+    assert same(whole.generator, rest.generator) and same(whole.discriminator, rest.discriminator)
+
+
+def test_a_schedule_that_waits_for_a_metric_is_refused() -> None:
+    with pytest.raises(ValueError, match="discriminator_scheduler is ReduceLROnPlateau, which waits for a metric"):
+        tiny_video_gan(discriminator_scheduler=torch.optim.lr_scheduler.ReduceLROnPlateau)
+
+
+STATEFUL: dict[str, Any] = {
+    "ada": lambda: {
+        "objective": NonSaturating(),
+        "augmentation": AdaptiveAugmentation(initial_probability=0.5, interval=2, speed_clips=100),
+    },
+    "instance_noise": lambda: {"objective": NonSaturating(), "augmentation": InstanceNoise(0.2, decay_clips=30)},
+    "history": lambda: {"objective": NonSaturating(), "weight_terms": {"history": HistoricalAveraging(1.0)}},
+    "spectral_norm": lambda: {"objective": Hinge(), "discriminator": SpectralNorm(TinyDiscriminator())},
+    "generator_steps": lambda: {"objective": NonSaturating(terms={"r1": R1(interval=2)}), "generator_steps": 2},
+    "singular_values": lambda: {"objective": Wasserstein(constraint=SingularValueClipping(2))},
+}
+
+
+@pytest.mark.parametrize("technique", STATEFUL)
+def test_every_technique_resumes_exactly(tmp_path: Path, technique: str) -> None:
+    def gan() -> Any:
+        torch.manual_seed(0)
+        return tiny_video_gan(**STATEFUL[technique]())
+
+    whole, first, rest = gan(), gan(), gan()
+    tiny_trainer(tmp_path, max_steps=6).fit(whole)
+    trainer = tiny_trainer(tmp_path, max_steps=3)
+    trainer.fit(first)
+    trainer.save_checkpoint(tmp_path / "three.ckpt")
+    tiny_trainer(tmp_path, max_steps=6).fit(rest, ckpt_path=tmp_path / "three.ckpt", weights_only=True)
+    resumed = rest.state_dict()
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.state_dict().items())
+
+
 # ---- fine-tuning ----
 
 
@@ -245,13 +349,36 @@ def test_fine_tuning_starts_from_a_run_and_trains_what_it_is_told(tmp_path: Path
     saved = torch.load(checkpoint, weights_only=True)["state_dict"]
     tuning = FineTuning(str(checkpoint), generator_trained=["*bias"], discriminator_frozen=["layers.0.*"])
     module = tiny_video_gan(fine_tuning=tuning)
-    for name in ("generator.layer.weight", "discriminator.layers.3.weight", "generator_ema.average.layer.weight"):
+    for name in ("generator.layer.bias", "discriminator.layers.3.weight", "generator_ema.average.layer.weight"):
         assert torch.equal(module.state_dict()[name], saved[name])
+    saved["generator.layer.weight"] = saved["generator_ema.average.layer.weight"]  # it does not learn
     tiny_trainer(tmp_path, max_steps=2).fit(module)
     state = module.state_dict()
     changed = {name for name in saved if name.startswith(("generator.", "discriminator."))}
     changed = {name for name in changed if not torch.equal(state[name], saved[name]) and "called" not in name}
     assert changed == {"generator.layer.bias", "discriminator.layers.3.weight", "discriminator.layers.3.bias"}
+
+
+def test_fine_tuning_keeps_the_average_that_it_starts_from(tmp_path: Path, checkpoint: Path) -> None:
+    saved = torch.load(checkpoint, weights_only=True)["state_dict"]
+    saved["generator_ema.average.layer.weight"] = torch.full_like(saved["generator_ema.average.layer.weight"], 3.0)
+    saved["generator_ema.average.layer.bias"] = torch.full_like(saved["generator_ema.average.layer.bias"], 3.0)
+    torch.save({"state_dict": saved}, checkpoint)
+    module = tiny_video_gan(fine_tuning=FineTuning(str(checkpoint)), ema_half_life_clips=1000)
+    tiny_trainer(tmp_path, max_steps=1).fit(module)
+    assert module.generator_ema.average.layer.bias.mean() == pytest.approx(3.0, rel=0.01)  # 4 clips of 1000
+    frozen = tiny_video_gan(fine_tuning=FineTuning(str(checkpoint), generator_trained=["*bias"]))
+    tiny_trainer(tmp_path, max_steps=1).fit(frozen)
+    for generator in (frozen.generator, frozen.generator_ema.average):
+        assert torch.equal(generator.layer.weight, torch.full_like(generator.layer.weight, 3.0))
+
+
+def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path) -> None:
+    module = tiny_video_gan(NonSaturating())
+    module.discriminator.layers.insert(1, nn.BatchNorm3d(4))
+    FineTuning(discriminator_frozen=["layers.1.*"]).choose("discriminator", module.discriminator)
+    tiny_trainer(tmp_path, max_steps=2).fit(module)
+    assert torch.equal(module.discriminator.layers[1].running_mean, torch.zeros(4))
 
 
 def test_mistakes_of_fine_tuning(tmp_path: Path, checkpoint: Path) -> None:
@@ -346,12 +473,67 @@ def test_what_a_player_does_not_give_is_found_before_the_first_step(tmp_path: Pa
         module.setup("fit")
 
 
+def refused(tmp_path: Path, **settings: Any) -> str:
+    """What is said of a module that cannot work, before its first step."""
+    module = tiny_video_gan(**settings)
+    module.trainer = tiny_trainer(tmp_path)
+    module.trainer.datamodule = type("D", (), {"class_names": ("a", "b", "c", "d")})()
+    with pytest.raises(MisconfigurationException) as caught:
+        module.setup("fit")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_ada_needs_logits_that_mean_something(tmp_path: Path) -> None:
+    message = refused(tmp_path, objective=WGANGP(), augmentation=AdaptiveAugmentation())
+    assert message.startswith("AdaptiveAugmentation adapts to how many real clips")
+
+
+def test_an_augmentation_that_cannot_take_what_is_seen(tmp_path: Path) -> None:
+    class Flat(TinyDiscriminator):
+        def look(self, videos: Tensor, view: View) -> Tensor:
+            return videos.flatten(1)
+
+        def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
+            return super().forward(seen.unflatten(1, SHAPE))
+
+    message = refused(tmp_path, discriminator=Flat(), augmentation=DiffAugment(), objective=NonSaturating())
+    assert message.startswith("the discriminator sees (1, 768); augmentations need clips, (B, C, T, H, W)")
+
+
+def test_a_head_that_does_not_exist(tmp_path: Path) -> None:
+    objective = Wasserstein(terms={"penalty": GradientPenalty(heads=[5])})
+    assert "5" in refused(tmp_path, objective=objective)
+
+
+def test_a_classifier_of_fewer_classes_than_the_data(tmp_path: Path) -> None:
+    objective = NonSaturating(terms={"classes": AuxiliaryClassifier(1.0)})
+    discriminator = Classified(TinyDiscriminator(), num_classes=3)
+    assert "3" in refused(tmp_path, objective=objective, discriminator=discriminator)
+
+
+def test_a_loss_that_is_not_finite_before_any_training(tmp_path: Path) -> None:
+    broken = TinyDiscriminator()
+    broken.layers[-1].bias.data.fill_(torch.nan)
+    assert "not finite even for a grey clip" in refused(tmp_path, discriminator=broken)
+
+
+def test_labels_that_nothing_teaches_are_a_warning(tmp_path: Path) -> None:
+    module = tiny_video_gan(NonSaturating())
+    module.generator.num_classes = 2
+    module.trainer = tiny_trainer(tmp_path)
+    with pytest.warns(UserWarning, match="nothing teaches the generator what its labels mean"):
+        module.setup("fit")
+
+
 def test_accumulation_with_batch_norm_is_a_warning(tmp_path: Path) -> None:
     module = tiny_video_gan(NonSaturating(), gradient_accumulation=2)
     module.trainer = tiny_trainer(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         module.setup("fit")
+    module = tiny_video_gan(NonSaturating(), gradient_accumulation=2)
+    module.trainer = tiny_trainer(tmp_path)
     module.discriminator.layers.insert(1, nn.BatchNorm3d(4))
     with pytest.warns(UserWarning, match="statistics are those of a part"):
         module.setup("fit")

@@ -266,7 +266,6 @@ def test_only_two_precisions_are_accepted(precision: str) -> None:
 def test_a_discriminator_of_another_size_is_refused_before_the_first_step(tmp_path: Path) -> None:
     module = tiny_video_gan()
     module.trainer = tiny_trainer(tmp_path)
-    module.setup("fit")
     module.discriminator.layers[-1] = torch.nn.Linear(4 * 2 * 8 * 8, 1)
     with pytest.raises(MisconfigurationException) as caught:
         module.setup("fit")
