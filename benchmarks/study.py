@@ -5,117 +5,63 @@
 
 A model is conf/NAME.yaml with conf/small/NAME.yaml on top (--scale full leaves the latter away).  Each becomes a folder
 of --output with its run, its strip of samples and its result.json; a model that has one is not trained again, so an
-interrupted study goes on where it was.  On a cluster each array task takes one model, and `report` joins them:
+interrupted study goes on where it was.  The data must hold videos out, which the copies are told by.
 
-    sbatch --array=0-20 --wrap 'python -m benchmarks.study one --index $SLURM_ARRAY_TASK_ID --scale full ...'
+On a cluster each array task takes one of the models that `list` prints, by its index, and `report` joins them:
+
+    sbatch --array=0-$(( $(python -m benchmarks.study list | wc -l) - 1 )) \\
+        --wrap 'python -m benchmarks.study one --index $SLURM_ARRAY_TASK_ID --scale full ...'
 """
 
 import argparse
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[1]
-# A model that needs another one's checkpoint: which model, and the argument that takes it.  They share the budget.
-FIRST_STAGES = {"mocogan_hd": ("stylegan_image", "model.generator.image_checkpoint")}
+from benchmarks.study_plan import FAILURE, ROOT, Budget, finished, models
+
+POLL_SECONDS = 0.2
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What all models of a study share; results of different budgets are not put into one table.
+def run(names: list[str], budget: Budget, output: Path) -> int:
+    """Train the models that have no result yet, `budget.jobs` at a time, each in its own process; how many failed.
 
-    Args:
-        data: YAML of the data set.
-        root: its folder; None where the YAML knows.
-        minutes: of training.
-        threads: of the CPU, for each model; 0 leaves it to torch.
-        scale: "small", 16 frames of 32x32 with narrow networks, or "full", 16 frames of 64x64 as in the papers.
-        num_videos: generated clips, and as many real ones, of each measurement.
-        repeats: measurements, each with latents of its own.
+    Whatever ends this early (Ctrl-C, say) ends the processes too.
     """
-
-    data: str
-    root: str | None
-    minutes: float
-    threads: int
-    scale: str
-    num_videos: int
-    repeats: int
-
-
-def models() -> list[str]:
-    """Every experiment that has a small variant and makes videos."""
-    stages = {stage for stage, _ in FIRST_STAGES.values()}
-    return sorted(path.stem for path in (ROOT / "conf" / "small").glob("*.yaml") if path.stem not in stages)
-
-
-def arguments_for(model: str, budget: Budget, minutes: float, output: Path) -> list[str]:
-    """The command line of train.py that trains one model within the budget."""
-    seconds = round(minutes * 60)
-    layers = ["--config", f"conf/{model}.yaml"]
-    if budget.scale == "small":
-        layers += ["--config", f"conf/small/{model}.yaml"]
-    return [
-        *layers,
-        *(["--data", budget.data] if budget.data else []),
-        *(["--data.root", budget.root] if budget.root else []),
-        *("--trainer.max_time", f"00:{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"),
-        *("--trainer.logger", "false", "--metrics.every_n_steps", "null", "--samples.every_n_steps", "1000000"),
-        *("--checkpoints.every_n_steps", "1000000", "--curves.every_n_steps", "1000000"),
-        *("--runs_folder", str(output / model), "--run_name", "run"),
-    ]  # fmt: skip
-
-
-def train_one(model: str, budget: Budget, output: Path) -> dict[str, Any]:
-    """Train and measure one model; write its result.json last, so that it stands for a finished model."""
-    from benchmarks.study_measurement import fit, measure
-
-    minutes, more = budget.minutes, []
-    if model in FIRST_STAGES:
-        stage, argument = FIRST_STAGES[model]
-        minutes /= 2
-        first, _ = fit(arguments_for(stage, budget, minutes, output))
-        more = [f"--{argument}", str(first.run_folder / "checkpoints" / "last.ckpt")]
-    experiment, trained = fit([*arguments_for(model, budget, minutes, output), *more], untrained=budget.num_videos)
-    result = {
-        "model": model,
-        "budget": dataclasses.asdict(budget),
-        **trained,
-        **measure(experiment, budget.num_videos, budget.repeats, output, output / model / "samples.png"),
-    }
-    temporary = output / model / "result.json.part"
-    temporary.write_text(json.dumps(result, indent=1))
-    temporary.replace(output / model / "result.json")
-    return result
-
-
-def run(names: list[str], budget: Budget, output: Path, jobs: int) -> int:
-    """Train the models that have no result yet, `jobs` at a time, each in its own process; how many failed."""
     waiting = [name for name in names if not finished(output / name, budget)]
-    print(f"{len(names) - len(waiting)} of {len(names)} models are done; {len(waiting)} to go", flush=True)
-    start, failed, done = time.monotonic(), 0, 0
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(in_own_process, name, budget, output): name for name in waiting}
-        for future in as_completed(futures):
-            done += 1
-            name, code = futures[future], future.result()
-            failed += code != 0
-            left = (time.monotonic() - start) / done * (len(waiting) - done) / 60
-            outcome = line_of(output / name) if code == 0 else f"FAILED, see {output / name / 'log.txt'}"
-            print(f"[{done}/{len(waiting)}] {name}: {outcome}; about {left:.0f} min left", flush=True)
+    num_all, start, done, failed = len(waiting), time.monotonic(), 0, 0
+    print(f"{len(names) - num_all} of {len(names)} models are done; {num_all} to go", flush=True)
+    running: dict[str, subprocess.Popen] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < budget.jobs:
+                name = waiting.pop(0)
+                running[name] = in_own_process(name, budget, output)
+            for name in [name for name, process in running.items() if process.poll() is not None]:
+                code = running.pop(name).returncode
+                done += 1
+                failed += code != 0
+                left = (time.monotonic() - start) / done * (num_all - done) / 60
+                told = outcome(output / name, code)
+                print(f"[{done}/{num_all}] {name}: {told}; about {left:.0f} min left", flush=True)
+            time.sleep(POLL_SECONDS)
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.wait()
     return failed
 
 
-def in_own_process(model: str, budget: Budget, output: Path) -> int:
-    """Run `one` for a model, its output into log.txt; the exit code."""
+def in_own_process(model: str, budget: Budget, output: Path) -> subprocess.Popen:
+    """Start `one` for a model, its output into log.txt."""
     (output / model).mkdir(parents=True, exist_ok=True)
+    (output / model / FAILURE).unlink(missing_ok=True)
     environment = dict(os.environ)
     if budget.threads:
         environment |= {"OMP_NUM_THREADS": str(budget.threads)}
@@ -123,18 +69,46 @@ def in_own_process(model: str, budget: Budget, output: Path) -> int:
     for field, value in dataclasses.asdict(budget).items():
         command += [f"--{field}", str(value)] if value is not None else []
     with (output / model / "log.txt").open("w") as log:
-        return subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=False).returncode
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
 
-def finished(folder: Path, budget: Budget) -> bool:
-    """Whether a model has a result; one of another budget is an error."""
-    path = folder / "result.json"
-    if not path.exists():
-        return False
-    made_with = json.loads(path.read_text())["budget"]
-    if made_with != dataclasses.asdict(budget):
-        raise SystemExit(f"{path} is of another budget, {made_with}; give another --output, or remove it")
-    return True
+def outcome(folder: Path, code: int) -> str:
+    """How a process ended, in a line; one that could not say why it failed (out of memory) is noted here."""
+    if code == 0:
+        return line_of(folder)
+    if not (folder / FAILURE).exists():
+        note_failure(folder, f"ended with exit code {code}")
+    return f"FAILED, {(folder / FAILURE).read_text()}; see {folder / 'log.txt'}"
+
+
+def one(name: str, budget: Budget, output: Path) -> int:
+    """Train one model in this process unless it has a result; the exit code.  Why it failed goes into a file."""
+    folder = output / name
+    if finished(folder, budget):
+        print(f"{name} is done: {line_of(folder)}")
+        return 0
+    from benchmarks.study_training import train_one
+    from experiment.one_line import UserError
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILURE).unlink(missing_ok=True)
+    try:
+        train_one(name, budget, output)
+    except UserError as mistake:
+        note_failure(folder, str(mistake))
+        print(f"study: {mistake}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        note_failure(folder, f"{type(error).__name__}: {error}".partition("\n")[0])
+        raise
+    print(f"{name}: {line_of(folder)}")
+    return 0
+
+
+def note_failure(folder: Path, reason: str) -> None:
+    """Into a file; a run that could not be built has taken its empty folders away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILURE).write_text(reason)
 
 
 def line_of(folder: Path) -> str:
@@ -144,43 +118,72 @@ def line_of(folder: Path) -> str:
     return f"{result['steps']} steps, {values}"
 
 
-def parsed() -> argparse.Namespace:
+def the_one(index: int | None, names: list[str] | None) -> str:
+    """The model that `one` trains.
+
+    Raises: SystemExit, with a line, if the command line does not name one.
+    """
+    if index is None:
+        if names is None or len(names) != 1:
+            raise SystemExit("study: `one` takes --models NAME, or --index NUMBER as `list` prints it")
+        return names[0]
+    names = names or models()
+    if not 0 <= index < len(names):
+        raise SystemExit(f"study: --index is {index}; of {len(names)} models it is 0 to {len(names) - 1}")
+    return names[index]
+
+
+def positive(text: str) -> int:
+    """A number that is at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("command", choices=["run", "one", "report"])
+    parser.add_argument("command", choices=["list", "run", "one", "report"])
     parser.add_argument("--output", type=Path, default=Path("runs/study"), help="folder of results (runs/study)")
-    parser.add_argument("--models", nargs="+", choices=models(), metavar="NAME", help="default: all of conf/small")
+    parser.add_argument("--models", nargs="+", choices=models(), metavar="NAME", help="default: all that `list` prints")
     parser.add_argument("--index", type=int, help="of the one model that a SLURM array task takes")
     parser.add_argument("--data", default="", help="YAML of the data set; the acting figures if not given")
     parser.add_argument("--root", help="folder of the data set")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, for each model (10)")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU for each model, 0 for all (1)")
-    parser.add_argument("--jobs", type=int, default=1, help="models at a time (1)")
+    parser.add_argument("--jobs", type=positive, default=1, help="models at a time (1)")
+    parser.add_argument("--precision", default="32-true", help="of training, as the trainer takes it (32-true)")
     parser.add_argument("--scale", choices=["small", "full"], default="small")
-    parser.add_argument("--num_videos", type=int, default=256, help="of each measurement (256)")
-    parser.add_argument("--repeats", type=int, default=3, help="measurements with latents of their own (3)")
+    parser.add_argument("--num_videos", type=positive, default=256, help="of each measurement (256)")
+    parser.add_argument("--repeats", type=positive, default=3, help="measurements with latents of their own (3)")
     parser.add_argument("--document", type=Path, default=Path("docs/results.md"), help="what `report` writes")
-    return parser.parse_args()
+    parser.add_argument("--mixed", action="store_true", help="let `report` join results of different commits")
+    return parser.parse_args(arguments)
 
 
-def main() -> int:
-    """Exit code: how many models failed."""
-    given = parsed()
-    budget = Budget(**{field.name: getattr(given, field.name) for field in dataclasses.fields(Budget)})
+def main(arguments: list[str]) -> int:
+    """Exit code: 0, or how many models failed; 2 for a mistake that the user can put right."""
+    given = parsed(arguments)
     names = given.models or models()
-    if given.command == "run":
-        return run(names, budget, given.output, given.jobs)
-    if given.command == "one":
-        name = names[given.index or 0]
-        (given.output / name).mkdir(parents=True, exist_ok=True)
-        train_one(name, budget, given.output)
-        print(f"{name}: {line_of(given.output / name)}")
+    if given.command == "list":
+        print("\n".join(f"{index} {name}" for index, name in enumerate(names)))
         return 0
-    from benchmarks.study_report import write_report
+    if given.command == "report":
+        from benchmarks.study_report import write_report
 
-    print(write_report(given.output, given.document))
-    return 0
+        print(write_report(given.output, given.document, names, given.mixed))
+        return 0
+    budget = Budget(**{field.name: getattr(given, field.name) for field in dataclasses.fields(Budget)})
+    if given.command == "one":
+        return one(the_one(given.index, given.models), budget, given.output)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that the processes end with this one
+    try:
+        return run(names, budget, given.output)
+    except KeyboardInterrupt:
+        print("study: interrupted; the same command goes on", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
