@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Judgement, Latents, Synthesis, View, in_float32
+from networks.base import Discriminator, Generator, Judgement, Latents, Synthesis, View, in_float32, pick_frames
 from networks.stylegan2 import ImageGenerator
 
 AVERAGE = "generator_ema.average."  # where a checkpoint of a run keeps the generator that makes its samples
@@ -64,6 +64,7 @@ class LatentMotionGenerator(Generator):
         num_pca_samples: int = 20_000,
     ) -> None:
         super().__init__(num_frames, image_generator.size, image_generator.channels, image_generator.num_classes)
+        self.checked_num_frames(num_frames)
         self.image_generator = loaded_average(image_generator, image_checkpoint).requires_grad_(False).eval()
         w_dim = image_generator.w_dim
         if not 1 <= num_components <= w_dim < num_pca_samples:
@@ -148,19 +149,20 @@ class LatentMotionGenerator(Generator):
 class MoCoGANHDDiscriminator(Discriminator):
     """Patch discriminators of pairs of the first and another frame (arXiv:2104.15069, sections 3.2 and 3.3).
 
-    The video discriminator sees all pairs in time, at two scales, the second of them half as large; the image
-    discriminator sees the first frame and one other.  Three heads: video, video at half the size, image.
+    The video discriminator sees all pairs in time, the image discriminator the first frame and one other, both at two
+    scales, the second of them half as large.  Four heads: video, small video, image, small image.
 
-    | layer | video | half the size | image | (16 frames of 64x64) |
-    |---|---|---|---|---|
-    | pairs | 6, 15, 64, 64 | 6, 15, 32, 32 | 6, 64, 64 |
-    | Conv k4 s2 6 -> 64, LeakyReLU | 64, 8, 33, 33 | 64, 8, 17, 17 | 64, 33, 33 |
-    | Conv k4 s2 64 -> 128, IN, LeakyReLU | 128, 5, 17, 17 | 128, 5, 9, 9 | 128, 17, 17 |
-    | Conv k4 s2 128 -> 256, IN, LeakyReLU | 256, 3, 9, 9 | 256, 3, 5, 5 | 256, 9, 9 |
-    | Conv k4 256 -> 512, IN, LeakyReLU | 512, 4, 10, 10 | 512, 4, 6, 6 | 512, 10, 10 |
-    | Conv k4 512 -> 1 | 1, 5, 11, 11 | 1, 5, 7, 7 | 1, 11, 11 |
+    | layer | video | small video | image | small image | (16 frames of 64x64) |
+    |---|---|---|---|---|---|
+    | pairs | 6, 15, 64, 64 | 6, 15, 32, 32 | 6, 64, 64 | 6, 32, 32 |
+    | Conv k4 s2 6 -> 64, LeakyReLU | 64, 8, 33, 33 | 64, 8, 17, 17 | 64, 33, 33 | 64, 17, 17 |
+    | Conv k4 s2 64 -> 128, IN, LeakyReLU | 128, 5, 17, 17 | 128, 5, 9, 9 | 128, 17, 17 | 128, 9, 9 |
+    | Conv k4 s2 128 -> 256, IN, LeakyReLU | 256, 3, 9, 9 | 256, 3, 5, 5 | 256, 9, 9 | 256, 5, 5 |
+    | Conv k4 256 -> 512, IN, LeakyReLU | 512, 4, 10, 10 | 512, 4, 6, 6 | 512, 10, 10 | 512, 6, 6 |
+    | Conv k4 512 -> 1 | 1, 5, 11, 11 | 1, 5, 7, 7 | 1, 11, 11 | 1, 7, 7 |
 
-    All paddings are 2.  11,068,353 parameters for each scale and 2,767,809 for images: 24,904,515.  IN is instance norm
+    All paddings are 2.  11,068,353 parameters for each scale of videos and 2,767,809 for each of images: 27,672,324.
+    The smaller scale is an average over 3x3x3 pixels; above 16 pairs it has half the time, too.  IN is instance norm
     without running statistics: those of the reference code are used in evaluation only, where they would judge a clip
     by others.  The reference code takes one random frame for the whole batch, here each clip has its own; and it
     reverses the time of half of the batches, which is left out: it would teach motions to run backwards.  The
@@ -171,8 +173,8 @@ class MoCoGANHDDiscriminator(Discriminator):
         channels: 3 for RGB.
         base_channels: channels after the first layer; 64 in the paper.
 
-    Shapes: (B, channels, num_frames, H, W), view {"frame": (B,)} -> three heads, one logit a patch.  Features are the
-        last hidden activations, averaged over positions.
+    Shapes: (B, channels, num_frames, H, W), view {"image_frames": (B, 1)} -> four heads, one logit a patch.  Features
+        are the last hidden activations, averaged over positions.
     Raises: ValueError if num_frames is below 2, or if the view is missing.
     """
 
@@ -184,11 +186,12 @@ class MoCoGANHDDiscriminator(Discriminator):
         self.video = PatchDiscriminator(3, 2 * channels, base_channels)
         self.small_video = PatchDiscriminator(3, 2 * channels, base_channels)
         self.image = PatchDiscriminator(2, 2 * channels, base_channels)
-        self.num_features = (base_channels * 8,) * 3
+        self.small_image = PatchDiscriminator(2, 2 * channels, base_channels)
+        self.num_features = (base_channels * 8,) * 4
 
     def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
-        """Which frame, from the second on, the image discriminator sees beside the first."""
-        return {"frame": torch.randint(1, self.num_frames, (num_clips,), generator=rng)}
+        """Which frame, from the second on, is seen beside the first: "image_frames", (num_clips, 1)."""
+        return {"image_frames": torch.randint(1, self.num_frames, (num_clips, 1), generator=rng)}
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class; labels are not used."""
@@ -196,10 +199,16 @@ class MoCoGANHDDiscriminator(Discriminator):
             raise ValueError("MoCoGANHDDiscriminator needs a view: which frame to compare with the first")
         first = seen[:, :, :1]
         pairs = torch.cat([first.expand_as(seen[:, :, 1:]), seen[:, :, 1:]], dim=1)  # (B, 2C, T - 1, H, W)
-        small = F.avg_pool3d(pairs, 3, stride=(1, 2, 2), padding=1, count_include_pad=False)
-        pair = pairs[torch.arange(len(pairs), device=pairs.device), :, view["frame"] - 1]  # (B, 2C, H, W)
-        judged = [self.video(pairs), self.small_video(small), self.image(pair)]
+        small_pairs = F.avg_pool3d(pairs, 3, self.small_strides, padding=1, count_include_pad=False)
+        pair = pick_frames(pairs, view["image_frames"] - 1).squeeze(2)  # (B, 2C, H, W)
+        small_pair = F.avg_pool2d(pair, 3, stride=2, padding=1, count_include_pad=False)
+        judged = [self.video(pairs), self.small_video(small_pairs), self.image(pair), self.small_image(small_pair)]
         return Judgement(tuple(logits for logits, _ in judged), tuple(features for _, features in judged))
+
+    @property
+    def small_strides(self) -> tuple[int, int, int]:
+        """Of time, height and width, on the way to the smaller scale of videos."""
+        return (2 if self.num_frames - 1 > 16 else 1, 2, 2)
 
 
 class PatchDiscriminator(nn.Module):
@@ -217,6 +226,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         conv, norm = (nn.Conv3d, nn.InstanceNorm3d) if num_axes == 3 else (nn.Conv2d, nn.InstanceNorm2d)
         layers: list[nn.Module] = [conv(inputs, base_channels, kernel_size=4, stride=2, padding=2), nn.LeakyReLU(0.2)]
+        # All have a bias, which the norm takes away, because the reference code's have.
         for widening, stride in ((2, 2), (4, 2), (8, 1)):
             width = base_channels * widening
             layers += [conv(width // 2, width, kernel_size=4, stride=stride, padding=2), norm(width), nn.LeakyReLU(0.2)]

@@ -51,6 +51,7 @@ class SpatiotemporalGenerator(Generator):
         widths = [base_channels * 8, base_channels * 4, base_channels * 2, base_channels]
         self.project = nn.Linear(latent_dim, widths[0] * math.prod(self.grid))
         self.first_norm = nn.BatchNorm3d(widths[0])
+        # All layers have a bias, which a norm takes away, because the reference code's have.
         blocks = [
             nn.Sequential(
                 nn.ConvTranspose3d(inputs, outputs, kernel_size=4, stride=2, padding=1),
@@ -145,17 +146,15 @@ def same_padding(length: int, kernel: int = 4, stride: int = 2) -> tuple[int, in
 def init_weights(module: nn.Module) -> None:
     """The reference code's initialisation.
 
-    Linear N(0, 0.01); convolutions uniform with standard deviation sqrt(4 / (fan_in + fan_out)), where the fan on the
-    finer side of a strided layer is divided by the product of the strides (the WGAN-GP code's rule); biases 0.
+    Linear N(0, 0.01); convolutions uniform with standard deviation sqrt(4 / (fan_in + fan_out)), where fan_out is
+    divided by the product of the strides, in transposed ones too (the WGAN-GP code divides their fan_in); biases 0.
     """
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.01)
         nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
         taps, strides = math.prod(module.kernel_size), math.prod(module.stride)
-        transposed = isinstance(module, nn.ConvTranspose3d)
-        fan_in = module.in_channels * taps / (strides if transposed else 1)
-        fan_out = module.out_channels * taps / (1 if transposed else strides)
+        fan_in, fan_out = module.in_channels * taps, module.out_channels * taps / strides
         bound = math.sqrt(3) * math.sqrt(4 / (fan_in + fan_out))
         nn.init.uniform_(module.weight, -bound, bound)
         if module.bias is not None:

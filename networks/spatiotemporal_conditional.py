@@ -73,6 +73,8 @@ class SpatiotemporalConditionalGenerator(Generator):
         self.task = task
         self.supervised = supervised
         self.grid = first_grid(num_frames, size)
+        self.luminance: Tensor
+        self.register_buffer("luminance", torch.tensor(LUMINANCE).view(3, 1, 1, 1), persistent=False)
         self.encoder = encoder(task, num_frames, channels, base_channels).apply(init_weights)
         decoder = SpatiotemporalGenerator(num_frames, size, channels, base_channels=base_channels)
         self.blocks, self.to_pixels = decoder.blocks, decoder.to_pixels
@@ -91,7 +93,7 @@ class SpatiotemporalConditionalGenerator(Generator):
     def given(self, clips: Tensor) -> Tensor:
         """What a condition shows of clips: (B, C, T, H, W) -> (B, 1, T, H, W), (B, C, T, H, W) or (B, C, 1, H, W)."""
         if self.task == "colorization":
-            return (clips * clips.new_tensor(LUMINANCE).view(1, 3, 1, 1, 1)).sum(dim=1, keepdim=True)
+            return (clips * self.luminance).sum(dim=1, keepdim=True)
         if self.task == "future_frames":
             return clips[:, :, :1]
         side = round(HOLE * self.size)

@@ -55,23 +55,23 @@ def test_parameter_counts(tmp_path: Path) -> None:
     with torch.device("meta"):
         discriminator = MoCoGANHDDiscriminator()
     assert num_learning(discriminator.video) == num_learning(discriminator.small_video) == 11_068_353
-    assert num_learning(discriminator.image) == 2_767_809
-    assert num_learning(discriminator) == 24_904_515
+    assert num_learning(discriminator.image) == num_learning(discriminator.small_image) == 2_767_809
+    assert num_learning(discriminator) == 27_672_324
 
 
 def test_the_table_of_the_discriminator() -> None:
     shapes: list[list[tuple[int, ...]]] = []
     with torch.device("meta"):
         discriminator = MoCoGANHDDiscriminator()
-        for part in (discriminator.video, discriminator.small_video, discriminator.image):
+        for part in discriminator.children():
             for layer in part.modules():
                 if isinstance(layer, nn.Conv2d | nn.Conv3d):
                     layer.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape[1:]))
-        judgement = discriminator(torch.rand(2, 3, 16, 64, 64), view={"frame": torch.tensor([1, 15])})
+        judgement = discriminator(torch.rand(2, 3, 16, 64, 64), view={"image_frames": torch.tensor([[1], [15]])})
     large = [(64, 8, 33, 33), (128, 5, 17, 17), (256, 3, 9, 9), (512, 4, 10, 10), (1, 5, 11, 11)]
     small = [(64, 8, 17, 17), (128, 5, 9, 9), (256, 3, 5, 5), (512, 4, 6, 6), (1, 5, 7, 7)]
-    assert shapes == [*large, *small, *((shape[0], *shape[2:]) for shape in large)]
-    assert [head.shape for head in judgement.logits] == [(2, 5, 11, 11), (2, 5, 7, 7), (2, 11, 11)]
+    assert shapes == [*large, *small, *((shape[0], *shape[2:]) for shape in large + small)]
+    assert [head.shape for head in judgement.logits] == [(2, 5, 11, 11), (2, 5, 7, 7), (2, 11, 11), (2, 7, 7)]
     assert tuple(features.shape[1] for features in judgement.features) == discriminator.num_features
 
 
@@ -191,31 +191,40 @@ def test_truncation(checkpoint: str) -> None:
 
 def test_each_clip_is_judged_by_itself_at_its_own_frame() -> None:
     discriminator = MoCoGANHDDiscriminator(4, base_channels=4)
-    clips, view = torch.rand(3, 3, 4, SIZE, SIZE), {"frame": torch.tensor([1, 3, 2])}
+    clips, view = torch.rand(3, 3, 4, SIZE, SIZE), {"image_frames": torch.tensor([[1], [3], [2]])}
     judged = discriminator(clips, None, view)
     for whole, alone in zip(
-        judged.logits, discriminator(clips[1:2], None, {"frame": view["frame"][1:2]}).logits, strict=True
+        judged.logits, discriminator(clips[1:2], None, {"image_frames": view["image_frames"][1:2]}).logits, strict=True
     ):
         torch.testing.assert_close(whole[1:2], alone)
     changed = clips.clone()
     changed[1, :, 2] += 1  # neither its first nor its chosen frame
     again = discriminator(changed, None, view)
-    assert torch.equal(again.logits[2], judged.logits[2])
+    assert torch.equal(again.logits[2], judged.logits[2]) and torch.equal(again.logits[3], judged.logits[3])
     assert not torch.allclose(again.logits[0][1], judged.logits[0][1])
     changed[1, :, 3] += 1
     assert not torch.allclose(discriminator(changed, None, view).logits[2][1], judged.logits[2][1])
 
 
 def test_frames_to_compare() -> None:
-    frames = MoCoGANHDDiscriminator(4, base_channels=4).sample_view(200, torch.Generator().manual_seed(0))["frame"]
-    assert frames.unique().tolist() == [1, 2, 3]
+    view = MoCoGANHDDiscriminator(4, base_channels=4).sample_view(200, torch.Generator().manual_seed(0))
+    assert view["image_frames"].shape == (200, 1)
+    assert view["image_frames"].unique().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("num_frames", "length"), [(17, 16), (18, 9)])
+def test_the_smaller_scale_of_long_clips_has_half_the_time(num_frames: int, length: int) -> None:
+    discriminator, lengths = MoCoGANHDDiscriminator(num_frames, base_channels=2), []
+    discriminator.small_video.register_forward_pre_hook(lambda _, inputs: lengths.append(inputs[0].shape[2]))
+    discriminator(torch.rand(1, 3, num_frames, SIZE, SIZE), None, {"image_frames": torch.tensor([[1]])})
+    assert lengths == [length]
 
 
 def test_bfloat16(checkpoint: str) -> None:
     generator, discriminator = motion_generator(checkpoint), MoCoGANHDDiscriminator(4, base_channels=4)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         videos, intermediates = generator.synthesize(latents(generator))
-        judgement = discriminator(videos.float(), None, {"frame": torch.tensor([1, 2, 3])})
+        judgement = discriminator(videos.float(), None, {"image_frames": torch.tensor([[1], [2], [3]])})
     assert intermediates["motion_noise_predicted"].dtype == torch.float32
     assert all(head.isfinite().all() for head in judgement.logits)
 
@@ -229,6 +238,8 @@ def test_mistakes(checkpoint: str, tmp_path: Path) -> None:
         LatentMotionGenerator(image_generator(w_dim=8), checkpoint)
     with pytest.raises(ValueError, match="num_components is 7"):
         motion_generator(checkpoint, num_components=7)
+    with pytest.raises(ValueError, match="num_frames is 0; LatentMotionGenerator makes at least 1"):
+        LatentMotionGenerator(image_generator(), checkpoint, num_frames=0)
     with pytest.raises(ValueError, match="num_frames is 1"):
         MoCoGANHDDiscriminator(num_frames=1)
     with pytest.raises(ValueError, match="needs a view"):

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -60,6 +62,19 @@ def test_gradients_reach_every_parameter() -> None:
         for name, parameter in network.named_parameters():
             if name not in without:
                 assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_convolutions_start_as_the_reference_codes() -> None:
+    generator, critic = SpatiotemporalGenerator(), SpatiotemporalCritic()
+    for layer, fan_in, fan_out in (
+        (generator.blocks[0][0], 512 * 64, 256 * 8),
+        (critic.blocks[1][0], 64 * 64, 128 * 8),
+    ):
+        std = math.sqrt(4 / (fan_in + fan_out))
+        assert layer.weight.std().item() == pytest.approx(std, rel=0.01)
+        assert layer.weight.abs().max().item() == pytest.approx(math.sqrt(3) * std, rel=0.01)
+        assert not layer.bias.any()
+    assert generator.project.weight.std().item() == pytest.approx(0.01, rel=0.01)
 
 
 def test_same_padding_is_tensorflows() -> None:
