@@ -45,7 +45,7 @@ def run(names: list[str], budget: Budget, output: Path) -> int:
             for name in [name for name, process in running.items() if process.poll() is not None]:
                 code = running.pop(name).returncode
                 done += 1
-                failed += code != 0
+                failed += not finished(output / name, budget)
                 left = (time.monotonic() - start) / done * (num_all - done) / 60
                 told = outcome(output / name, code)
                 print(f"[{done}/{num_all}] {name}: {told}; about {left:.0f} min left", flush=True)
@@ -73,8 +73,8 @@ def in_own_process(model: str, budget: Budget, output: Path) -> subprocess.Popen
 
 
 def outcome(folder: Path, code: int) -> str:
-    """How a process ended, in a line; one that could not say why it failed (out of memory) is noted here."""
-    if code == 0:
+    """How a process ended, in a line; one that could not say why it has no result (out of memory) is noted here."""
+    if (folder / "result.json").exists():
         return line_of(folder)
     if not (folder / FAILURE).exists():
         note_failure(folder, f"ended with exit code {code}")
