@@ -38,8 +38,8 @@ class R3GANVideoGenerator(Generator):
 
     A block is x + Conv3d k1 (LeakyReLU (Conv3d k3 in groups of 16 channels (LeakyReLU (Conv3d k1)))), twice as wide
     inside, whose last convolution starts at 0 (section 3.3).  Doubling is interpolation, the filter (1, 3, 3, 1) / 4
-    along each axis, with copies of the border outside.  Time doubles with space in the last stages, as often as leaves
-    the first grid two frames.
+    along each axis, with copies of the border outside, where the reference code has zeros, which would darken the first
+    and the last frame.  Time doubles with space in the last stages, as often as leaves the first grid two frames.
 
     The paper makes images.  Channels halve with each doubling as in its preset for 256x256, from `base_channels` at the
     full resolution to at most 8 times as many; its preset for 64x64 has 384 there and 768 elsewhere, which a clip's 16
@@ -84,7 +84,7 @@ class R3GANVideoGenerator(Generator):
         self.scale = fan_in_normal(nn.Linear(latent_dim * (2 if num_classes else 1), stages[0].channels, bias=False))
         self.embedding = class_embedding(num_classes, latent_dim)
         self.stages = nn.ModuleList(
-            [Blocks(stage.channels, blocks_per_stage, group_channels, gain) for stage in stages]
+            [residual_blocks(stage.channels, blocks_per_stage, group_channels, gain) for stage in stages]
         )
         self.doublings = nn.ModuleList([Doubling(before, after) for before, after in pairwise(stages)])
         self.to_pixels = nn.ConvTranspose3d(stages[-1].channels, channels, patch_size, stride=patch_size, bias=False)
@@ -153,7 +153,7 @@ class R3GANVideoDiscriminator(Discriminator):
             nn.Conv3d(channels, stages[0].channels, kernel_size=patch_size, stride=patch_size, bias=False)
         )
         self.stages = nn.ModuleList(
-            [Blocks(stage.channels, blocks_per_stage, group_channels, gain) for stage in stages]
+            [residual_blocks(stage.channels, blocks_per_stage, group_channels, gain) for stage in stages]
         )
         self.halvings = nn.ModuleList([Halving(before, after) for before, after in pairwise(stages)])
         self.basis = fan_in_normal(
@@ -175,11 +175,9 @@ class R3GANVideoDiscriminator(Discriminator):
         return Judgement((logits.squeeze(1),), (features,))
 
 
-class Blocks(nn.Sequential):
+def residual_blocks(channels: int, num_blocks: int, group_channels: int, gain: float) -> nn.Sequential:
     """Residual blocks at one resolution, (B, C, T, H, W) -> the same."""
-
-    def __init__(self, channels: int, num_blocks: int, group_channels: int, gain: float) -> None:
-        super().__init__(*(ResidualBlock(channels, group_channels, gain) for _ in range(num_blocks)))
+    return nn.Sequential(*(ResidualBlock(channels, group_channels, gain) for _ in range(num_blocks)))
 
 
 class ResidualBlock(nn.Module):
