@@ -1,48 +1,49 @@
-"""Every objective and every term that a YAML can name."""
+"""Every objective and every term that a YAML can name: what a new file of losses/ adds is found here by itself."""
 
-from losses.auxiliary_classifier import AuxiliaryClassifier
-from losses.base import AdversarialObjective
-from losses.condition_reconstruction import ConditionReconstruction
-from losses.dragan import DRAGAN
-from losses.feature_matching import FeatureMatching, FeatureMatchingGAN
-from losses.hinge import Hinge
-from losses.infogan import InfoGAN
-from losses.least_squares import LeastSquares, MismatchedLabels
-from losses.minimax import Minimax
-from losses.motion_information import MotionInformation
+import inspect
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from losses.base import AdversarialObjective, Term
+from losses.least_squares import LeastSquares
 from losses.non_saturating import NonSaturating
-from losses.r1_r2 import R1, R2
-from losses.r3gan import R3GAN
-from losses.relativistic import RelativisticAverageLeastSquares
-from losses.vgan import MaskSparsity, TwoWayCrossEntropy
-from losses.wasserstein import Wasserstein
-from losses.wgan_gp import WGANGP, GradientPenalty
+from losses.vgan import TwoWayCrossEntropy
 
-OBJECTIVES: dict[str, AdversarialObjective] = {
-    "minimax": Minimax(),
-    "non_saturating": NonSaturating(),
-    "two_way": TwoWayCrossEntropy(),
-    "least_squares": LeastSquares(),
-    "hinge": Hinge(),
-    "wasserstein": Wasserstein(),
-    "wgan_gp": WGANGP(),
-    "relativistic": RelativisticAverageLeastSquares(),
-    "r3gan": R3GAN(gamma=2.0, gamma_last=0.5, decay_steps=10),
-    "feature_matching": FeatureMatchingGAN(),
+# Arguments where the defaults would show too little, or where there are none.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "R3GAN": {"gamma": 2.0, "gamma_last": 0.5, "decay_steps": 10},
+    "R1": {"weight": 3.0, "interval": 2},
+    "FeatureMatching": {"weight": 3.0},
+    "MismatchedLabels": {"weight": 1.0, "num_classes": 3},
 }
+# The objective that a term belongs to, where it goes with one alone.
+OBJECTIVE_OF: dict[str, type[AdversarialObjective]] = {
+    "MismatchedLabels": LeastSquares,
+    "MaskSparsity": TwoWayCrossEntropy,
+}
+PARTS_OF_OTHERS = {"CosineWeighted"}  # which R3GAN makes for itself
 
-# Each by the name of its term, in an objective that it goes with.
+
+def classes_of(base: type) -> list[type]:
+    """What the files of losses/ define below a base class."""
+    found = []
+    for path in sorted((Path(__file__).parents[2] / "losses").glob("*.py")):
+        module = import_module(f"losses.{path.stem}") if path.stem != "__init__" else None
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            if issubclass(kind, base) and kind.__module__ == f"losses.{path.stem}" and path.stem != "base":
+                found.append(kind)
+    return [kind for kind in found if kind.__name__ not in PARTS_OF_OTHERS]
+
+
+def made(kind: type) -> Any:
+    """One of a class."""
+    return kind(**ARGUMENTS.get(kind.__name__, {}))
+
+
+OBJECTIVES: dict[str, AdversarialObjective] = {kind.__name__: made(kind) for kind in classes_of(AdversarialObjective)}
+# Each by the name of its term.
 WITH_TERMS: dict[str, AdversarialObjective] = {
-    "r1": NonSaturating(terms={"r1": R1(3.0, interval=2)}),
-    "r2": NonSaturating(terms={"r2": R2(3.0)}),
-    "gradient_penalty": NonSaturating(terms={"gradient_penalty": GradientPenalty(3.0)}),
-    "second_head": NonSaturating(terms={"second_head": GradientPenalty(3.0, heads=[1])}),
-    "dragan": NonSaturating(terms={"dragan": DRAGAN(3.0)}),
-    "classes": NonSaturating(terms={"classes": AuxiliaryClassifier()}),
-    "latents": NonSaturating(terms={"latents": InfoGAN()}),
-    "features": NonSaturating(terms={"features": FeatureMatching(3.0)}),
-    "mismatched": LeastSquares(terms={"mismatched": MismatchedLabels(1.0, 3)}),
-    "condition": NonSaturating(terms={"condition": ConditionReconstruction(3.0)}),
-    "motion": NonSaturating(terms={"motion": MotionInformation()}),
-    "mask": TwoWayCrossEntropy({"mask": MaskSparsity()}),
+    kind.__name__: OBJECTIVE_OF.get(kind.__name__, NonSaturating)(terms={kind.__name__: made(kind)})
+    for kind in classes_of(Term)
 }

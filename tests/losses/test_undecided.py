@@ -14,16 +14,16 @@ CLIPS = torch.rand(4, 3, 2, 4, 4)
 LOG_2 = math.log(2)
 # Of the discriminator and of the generator where all logits are 0.
 VALUES = {
-    "minimax": (2 * LOG_2, -LOG_2),
-    "non_saturating": (2 * LOG_2, LOG_2),
-    "two_way": (LOG_2, LOG_2),
-    "least_squares": (0.5, 0.5),
-    "hinge": (2, 0),
-    "wasserstein": (0, 0),
-    "wgan_gp": (10, 0),  # the penalty of a flat critic
-    "relativistic": (0.5, 0.5),
-    "r3gan": (LOG_2, LOG_2),
-    "feature_matching": (2 * LOG_2, 0),
+    "Minimax": (2 * LOG_2, -LOG_2),
+    "NonSaturating": (2 * LOG_2, LOG_2),
+    "TwoWayCrossEntropy": (LOG_2, LOG_2),
+    "LeastSquares": (0.5, 0.5),
+    "Hinge": (2, 0),
+    "Wasserstein": (0, 0),
+    "WGANGP": (10, 0),  # the penalty of a flat critic
+    "RelativisticAverageLeastSquares": (0.5, 0.5),
+    "R3GAN": (LOG_2, LOG_2),
+    "FeatureMatchingGAN": (2 * LOG_2, 0),
 }
 
 
@@ -42,19 +42,19 @@ def losses(name: str, logit: float) -> tuple[LossTerms, LossTerms]:
     )
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", VALUES)
 def test_both_losses(name: str) -> None:
     assert tuple(float(loss.total.detach()) for loss in losses(name, 0.0)) == pytest.approx(
         VALUES[name], rel=1e-5, abs=1e-6
     )
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", VALUES)
 def test_the_undecided_logit_and_the_signs_around_it(name: str) -> None:
     undecided = OBJECTIVES[name].undecided
-    if name in {"wasserstein", "wgan_gp", "relativistic", "r3gan"}:
+    if name in {"Wasserstein", "WGANGP", "RelativisticAverageLeastSquares", "R3GAN"}:
         assert undecided is None and "signs_real" not in losses(name, 0.0)[0].named
     else:
-        assert undecided == (0.5 if name == "least_squares" else 0)
+        assert undecided == (0.5 if name == "LeastSquares" else 0)
         for distance, sign in ((-0.1, -1), (0, 0), (0.1, 1)):
             assert losses(name, undecided + distance)[0].named["signs_real"] == sign
