@@ -187,7 +187,7 @@ def test_layers_and_overrides(tmp_path: Path, videos: Path) -> None:
         )
     )  # fmt: skip
     assert experiment.trainer.max_steps == 7
-    assert experiment.model.discriminator_steps == 2
+    assert experiment.model.steps_between["generator"] == 2
     discriminator, generator = experiment.model.configure_optimizers()
     assert generator["optimizer"].param_groups[0]["lr"] == 0.5
     assert discriminator["optimizer"].param_groups[0]["lr"] != 0.5
