@@ -5,7 +5,7 @@ DEMO_SECONDS ?= 290
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-PACKAGES := benchmarks callbacks datamodules experiment lightning_modules losses metrics networks video_io
+PACKAGES := benchmarks callbacks datamodules evaluation experiment lightning_modules losses metrics networks video_io
 INSTALLED := $(VENV)/.installed
 
 .PHONY: setup demo test lint clean

@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "datamodules": {"video_io"},
     "lightning_modules": {"networks.base", "losses.base", "losses.across_processes"},
     "callbacks": {"metrics", "video_io"},
-    "experiment": OURS - {"benchmarks"},
+    "experiment": OURS - {"benchmarks", "evaluation"},
+    "evaluation": {"metrics", "datamodules", "video_io", "experiment", "lightning_modules"},
     "benchmarks": OURS,
 }
 NEVER = {
@@ -28,6 +29,7 @@ NEVER = {
     "lightning_modules": {"wandb", "decord", "av"},
     "callbacks": {"decord", "av"},
     "experiment": {"wandb", "decord", "av"},
+    "evaluation": {"wandb", "decord", "av"},
     "benchmarks": {"wandb", "decord", "av"},
 }
 
