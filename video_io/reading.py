@@ -67,40 +67,65 @@ def probe(path: str | Path) -> VideoProperties:
 def read_clip(
     path: str | Path,
     frame_indices: Sequence[int],
-    size: int,
+    size: int | tuple[int, int] | None,
     properties: VideoProperties | None = None,
 ) -> Tensor:
-    """Read frames as a clip: the short side scaled to `size`, the aspect kept, the middle cut out.
+    """Read frames as a clip: scaled until they just cover `size`, the aspect kept, the middle cut out.
 
     Scaling is antialiased and done by decord while it decodes.  Rotation metadata is applied before scaling.
 
     Args:
         path: of the video file.
         frame_indices: numbers of the frames, from 0, rising.
-        size: height and width of the clip, in pixels.
+        size: (height, width) of the clip, in pixels; one number for both scales the short side to it; None keeps the
+            video's own size.
         properties: of the video, from an earlier `probe`; None probes it now, which decodes the whole video.
 
-    Shapes: returns (C, T, H, W) uint8 with C = 3 (RGB), T = len(frame_indices), H = W = size.
+    Shapes: returns (C, T, H, W) uint8 with C = 3 (RGB), T = len(frame_indices), (H, W) = size.
     Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded, ValueError if a
         frame lies outside the video.
     """
     properties = properties or probe(path)
-    width, height = scaled_size((properties.width, properties.height), size)
+    if size is None:
+        return _as_clip(_decode_own_size(path, frame_indices, properties))
+    crop = (size, size) if isinstance(size, int) else size
+    width, height = scaled_size((properties.width, properties.height), crop)
     enlarged = next(factor for factor in itertools.count(1) if _can_scale_to(factor * width))
     frames = _decode(path, frame_indices, properties.exact_seek, (enlarged * width, enlarged * height))
     if enlarged > 1:
         frames = frames.reshape(-1, height, enlarged, width, enlarged, 3).mean((2, 4)).round().astype(np.uint8)
-    top, left = (height - size) // 2, (width - size) // 2
-    # frames: (T, height, width, C)
-    clip = torch.from_numpy(frames[:, top : top + size, left : left + size])  # (T, H, W, C)
-    return clip.permute(3, 0, 1, 2).contiguous()  # (C, T, H, W)
+    return _as_clip(middle(frames, crop))
 
 
-def scaled_size(source_size: tuple[int, int], size: int) -> tuple[int, int]:
-    """(width, height) with the short side `size` and the aspect of `source_size` to the nearest pixel."""
+def scaled_size(source_size: tuple[int, int], crop: tuple[int, int]) -> tuple[int, int]:
+    """The least (width, height) with the aspect of `source_size` (width, height) that covers `crop` (height, width).
+
+    One side is that of the crop, the other to the nearest pixel.
+    """
     width, height = source_size
-    short = min(width, height)
-    return (2 * width * size + short) // (2 * short), (2 * height * size + short) // (2 * short)
+    crop_height, crop_width = crop
+    over, under = (crop_width, width) if crop_width * height >= crop_height * width else (crop_height, height)
+    return (2 * width * over + under) // (2 * under), (2 * height * over + under) // (2 * under)
+
+
+def middle(frames: np.ndarray, crop: tuple[int, int]) -> np.ndarray:
+    """The middle of frames (T, height, width, C), `crop` (height, width) in size."""
+    crop_height, crop_width = crop
+    top, left = (frames.shape[1] - crop_height) // 2, (frames.shape[2] - crop_width) // 2
+    return frames[:, top : top + crop_height, left : left + crop_width]
+
+
+def _as_clip(frames: np.ndarray) -> Tensor:
+    """(T, H, W, C) -> (C, T, H, W)."""
+    return torch.from_numpy(frames).permute(3, 0, 1, 2).contiguous()
+
+
+def _decode_own_size(path: str | Path, indices: Sequence[int], properties: VideoProperties) -> np.ndarray:
+    """Frames (T, height, width, 3) as they are; for the widths of `_can_scale_to` row padding is cut off."""
+    width, height = properties.width, properties.height
+    exact_seek = properties.exact_seek and _can_scale_to(width)  # decord gives padded frames one at a time only
+    frames = _decode(path, indices, exact_seek, (-1, -1))
+    return frames.reshape(len(frames), height, -1)[:, :, : 3 * width].reshape(-1, height, width, 3)
 
 
 def _can_scale_to(width: int) -> bool:

@@ -112,11 +112,37 @@ def test_wide_and_tall_videos_keep_their_middle(tmp_path, width, height):
 
 
 @pytest.mark.parametrize(
-    ("source", "size", "scaled"),
-    [((320, 240), 64, (85, 64)), ((240, 320), 64, (64, 85)), ((64, 64), 64, (64, 64)), ((7, 5), 10, (14, 10))],
+    ("source", "crop", "scaled"),
+    [
+        ((320, 240), (64, 64), (85, 64)),
+        ((240, 320), (64, 64), (64, 85)),
+        ((64, 64), (64, 64), (64, 64)),
+        ((7, 5), (10, 10), (14, 10)),
+        ((320, 240), (60, 120), (120, 90)),
+        ((320, 240), (120, 60), (160, 120)),
+        ((320, 240), (240, 320), (320, 240)),
+    ],
 )
-def test_scaled_size(source, size, scaled):
-    assert scaled_size(source, size) == scaled
+def test_scaled_size(source, crop, scaled):
+    assert scaled_size(source, crop) == scaled
+
+
+def test_a_clip_that_is_not_square(tmp_path):
+    path = write_numbered(tmp_path / "a.mp4", num_frames=8, width=64, height=64)
+    whole = read_clip(path, range(8), 64)
+    assert torch.equal(read_clip(path, range(8), (48, 64)), whole[:, :, 8:56])
+    assert torch.equal(read_clip(path, range(8), (64, 40)), whole[:, :, :, 12:52])
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (96, 64), (48, 64), (16, 16), (8, 12)])
+def test_a_clip_of_the_video_s_own_size(tmp_path, width, height):
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    picture[: height // 2] = 200
+    pictures = [np.roll(picture, step, axis=0) for step in range(5)]
+    path = write_video(tmp_path / "a.mp4", pictures, codec="libx264rgb", pixel_format="rgb24", crf="0")
+    clip = read_clip(path, [1, 4], None)
+    expected = torch.from_numpy(np.stack([pictures[1], pictures[4]])).permute(3, 0, 1, 2)
+    assert torch.equal(clip, expected)
 
 
 @pytest.mark.parametrize("size", [*range(4, 81), 96, 112, 120, 128, 144, 192, 224, 256])
