@@ -47,8 +47,8 @@ def split_by_lists(paths: Sequence[str], train_list: str | None, validation_list
         the same one, or if nothing is left to train with.
     """
     everything = frozenset(paths)
-    train = everything if train_list is None else _read_list(train_list, everything)
-    validation = everything - train if validation_list is None else _read_list(validation_list, everything)
+    train = everything if train_list is None else read_list(train_list, everything)
+    validation = everything - train if validation_list is None else read_list(validation_list, everything)
     if train_list is None:
         train = everything - validation
     if train & validation:
@@ -76,7 +76,11 @@ def _groups(paths: Sequence[str], group_pattern: str | None) -> dict[str, str]:
     return {path: match[1] for path, match in matches.items() if match is not None}
 
 
-def _read_list(list_file: str, everything: frozenset[str]) -> frozenset[str]:
+def read_list(list_file: str, everything: frozenset[str]) -> frozenset[str]:
+    """The videos that a text file names, one path a line; empty lines and lines that start with "#" mean nothing.
+
+    Raises: FileNotFoundError if there is no such file, ValueError if it names a video that is not among `everything`.
+    """
     if not Path(list_file).is_file():
         raise FileNotFoundError(f"{list_file}: no such list of videos")
     lines = [line.strip() for line in Path(list_file).read_text(encoding="utf-8").splitlines()]

@@ -5,25 +5,19 @@ at sizes and modification times and opens what is new or changed.
 """
 
 import contextlib
-import hashlib
-import json
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from tqdm import tqdm
 
+from datamodules.index_cache import Row, rows_of, sha256_of, stamp_of
 from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, VideoProperties, is_video, probe
 
-_FORMAT = 1  # of the cache file; another number is rebuilt
 _NUM_NAMED = 3  # files that an error message names
-
-Row = dict[str, Any]  # of the cache: stamp (see `_stamp`), sha256 and properties of one file
 
 
 @dataclass(frozen=True)
@@ -64,10 +58,10 @@ def index_videos(root: str | Path) -> VideoIndex:
         raise FileNotFoundError(f"{root}: no such folder; root must name the folder that holds the videos")
     if not root.is_dir():
         raise ValueError(f"{root}: is a file; root must name the folder that holds the videos")
-    paths = sorted(_walk(root))
+    paths = sorted(walk(root, is_video))
     if not paths:
         raise ValueError(f"{root}: no video in this folder; looked for {', '.join(VIDEO_EXTENSIONS)}")
-    class_names = _class_names(root, paths)
+    class_names = class_names_of(root, paths)
     rows = _measure(root, paths)
     videos = tuple(
         Video(
@@ -104,15 +98,11 @@ def name_a_few(names: Sequence[str]) -> str:
     return ", ".join(names[:_NUM_NAMED]) + more
 
 
-def cache_file(root: str | Path) -> Path:
-    """Where the index of `root` is kept: below $KINOGAN_CACHE, or ~/.cache/kinogan."""
-    folder = Path(os.environ.get("KINOGAN_CACHE") or Path.home() / ".cache" / "kinogan")
-    name = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:16]
-    return folder / "index" / f"{name}.json"
+def walk(root: Path, is_wanted: Callable[[Path], bool]) -> Iterator[str]:
+    """Paths of the wanted files below `root`, relative to it, with "/"; names that start with "." are left out.
 
-
-def _walk(root: Path) -> Iterator[str]:
-    """Paths of the videos below `root`, relative to it.  Links to folders are followed, but never in a circle."""
+    Links to folders are followed, but never in a circle.
+    """
     for folder, folder_names, file_names in os.walk(root, followlinks=True):
         here = Path(folder).resolve()
         folder_names[:] = [
@@ -121,11 +111,15 @@ def _walk(root: Path) -> Iterator[str]:
             if not name.startswith(".") and not here.is_relative_to((here / name).resolve())
         ]
         for name in file_names:
-            if not name.startswith(".") and is_video(Path(name)):
+            if not name.startswith(".") and is_wanted(Path(name)):
                 yield (Path(folder) / name).relative_to(root).as_posix()
 
 
-def _class_names(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
+def class_names_of(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
+    """The first folders of the videos' paths, sorted; without folders, the name of the root.
+
+    Raises: ValueError if only some of the paths have a folder.
+    """
     without_class = [path for path in paths if "/" not in path]
     if not without_class:
         return tuple(sorted({path.split("/")[0] for path in paths}))
@@ -138,16 +132,14 @@ def _class_names(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def _measure(root: Path, paths: Sequence[str]) -> dict[str, Row]:
-    """The row of each path: from the cache where the file is unchanged."""
-    stamps = {path: _stamp(root / path) for path in paths}
-    known = _read_cache(root)
-    rows = {path: known[path] for path in paths if path in known and known[path]["stamp"] == stamps[path]}
-    unknown = [path for path in paths if path not in rows]
-    measured = _open_videos(root, unknown)
-    if measured or len(rows) < len(known):
-        rows |= {path: {"stamp": stamps[path], **row} for path, row in measured.items()}
-        _write_cache(root, rows)
-    unreadable = [path for path in unknown if path not in measured]
+    """The row of each path, with its sha256 and properties: from the cache where the file is unchanged."""
+    rows = rows_of(
+        root,
+        {path: stamp_of(root / path) for path in paths},
+        lambda unknown: _open_videos(root, unknown),
+        lambda row: (row["sha256"], VideoProperties(**row["properties"])),
+    )
+    unreadable = [path for path in paths if path not in rows]
     if unreadable:
         raise UnreadableVideoError(
             f"{root}: decord cannot decode {len(unreadable)} of {len(paths)} videos: {name_a_few(unreadable)}; "
@@ -168,38 +160,4 @@ def _open_videos(root: Path, paths: Sequence[str]) -> dict[str, Row]:
 
 
 def _open_video(path: Path) -> Row:
-    content = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            content.update(block)
-    return {"sha256": content.hexdigest(), "properties": probe(path)._asdict()}
-
-
-def _stamp(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _read_cache(root: Path) -> dict[str, Row]:
-    """The rows kept for `root`; none if there is no cache file, or it is damaged or of another format."""
-    try:
-        content = json.loads(cache_file(root).read_text(encoding="utf-8"))
-        rows = content["rows"] if content["format"] == _FORMAT else {}
-        for row in rows.values():
-            VideoProperties(**row["properties"])
-            row["stamp"], row["sha256"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return rows
-
-
-def _write_cache(root: Path, rows: dict[str, Row]) -> None:
-    """Write a temporary file beside the cache file and rename it, so that no process ever reads half an index."""
-    target = cache_file(root)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-            json.dump({"format": _FORMAT, "root": str(root.resolve()), "rows": rows}, file)
-        Path(file.name).replace(target)
-    except OSError as error:
-        rank_zero_warn(f"the index of {root} is not kept, and will be made again next time: {error}")
+    return {"sha256": sha256_of(path), "properties": probe(path)._asdict()}

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from datamodules import video_index
-from datamodules.video_index import cache_file, index_videos, long_enough, name_a_few
+from datamodules.index_cache import cache_file
+from datamodules.video_index import index_videos, long_enough, name_a_few
 from tests.numbered_videos import write_numbered
 from video_io.reading import VideoProperties
 

@@ -1,0 +1,86 @@
+"""What was measured on files, kept for as long as their sizes and modification times stay the same."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
+
+_FORMAT = 1  # of the cache file; another number is rebuilt
+
+Row = dict[str, Any]  # plain JSON values: what was measured, and `stamp`
+Stamp = list[Any]  # plain JSON values that change when the content does
+
+
+def rows_of(
+    root: Path,
+    stamps: Mapping[str, Stamp],
+    measure: Callable[[Sequence[str]], dict[str, Row]],
+    check: Callable[[Row], object],
+    kind: str = "",
+) -> dict[str, Row]:
+    """The row of each name in `stamps`: from the cache where the stamp is unchanged, otherwise measured and kept.
+
+    Args:
+        root: what the names are relative to; each has a cache file of its own, and each `kind` of row.
+        stamps: see `stamp_of`.
+        measure: the rows of some names, without stamps; those that cannot be measured are missing, here as there.
+        check: takes a row of the cache, and raises KeyError or TypeError if it is not as expected.
+    """
+    known = _read(cache_file(root, kind), check)
+    rows = {name: known[name] for name in stamps if name in known and known[name]["stamp"] == stamps[name]}
+    measured = measure([name for name in stamps if name not in rows])
+    if measured or len(rows) < len(known):
+        rows |= {name: {"stamp": stamps[name], **row} for name, row in measured.items()}
+        _write(cache_file(root, kind), root, rows)
+    return rows
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Size and modification time of a file."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, in hex."""
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            content.update(block)
+    return content.hexdigest()
+
+
+def cache_file(root: str | Path, kind: str = "") -> Path:
+    """Where what is known of `root` is kept: below $KINOGAN_CACHE, or ~/.cache/kinogan."""
+    folder = Path(os.environ.get("KINOGAN_CACHE") or Path.home() / ".cache" / "kinogan")
+    name = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:16]
+    return folder / "index" / (f"{name}-{kind}.json" if kind else f"{name}.json")
+
+
+def _read(file: Path, check: Callable[[Row], object]) -> dict[str, Row]:
+    """The rows of a cache file; none if there is no such file, or it is damaged or of another format."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        rows = content["rows"] if content["format"] == _FORMAT else {}
+        for row in rows.values():
+            check(row)
+            row["stamp"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return rows
+
+
+def _write(target: Path, root: Path, rows: dict[str, Row]) -> None:
+    """Write a temporary file beside the cache file and rename it, so that no process ever reads half an index."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+            json.dump({"format": _FORMAT, "root": str(root.resolve()), "rows": rows}, file)
+        Path(file.name).replace(target)
+    except OSError as error:
+        rank_zero_warn(f"the index of {root} is not kept, and will be made again next time: {error}")
