@@ -58,6 +58,8 @@ class ClipScore(ABC):
             if the real clips are missing or not wanted, or if a score is not finite.
         """
         self._check(fake, real)
+        if len(fake) == 0:
+            return torch.empty(0, self.num_scores(fake.shape[2]), dtype=torch.float64)
         with torch.no_grad(), torch.autocast(fake.device.type, enabled=False):
             scores = self.score(fake, real).cpu().double()
         if not scores.isfinite().all():
