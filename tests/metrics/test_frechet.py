@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from metrics.feature_statistics import FeatureStatistics
-from metrics.frechet import frechet_distance
+from metrics.frechet import FrechetReference, frechet_distance
 from tests.metrics.conftest import Golden
 
 Moments = tuple[Tensor, Tensor]
@@ -60,6 +60,63 @@ def test_of_equal_inputs_is_zero(num_samples: int) -> None:
     assert 0 <= distance < 1e-9
 
 
+@pytest.mark.parametrize("num_samples", [1000, 50])
+@pytest.mark.parametrize("decay", ["power", "exponential"])
+def test_of_equal_sets_is_zero_for_spectra_that_fall_far(decay: str, num_samples: int) -> None:
+    """Another order of the rows changes the last digits, which a root would make large in the small directions."""
+    rank = torch.arange(1, 121, dtype=torch.float64)
+    deviations = rank**-1.5 if decay == "power" else torch.exp(-rank / 10)  # eigenvalues over 6 or 10 orders
+    features = torch.randn(num_samples, 120, dtype=torch.float64) * deviations @ random_gaussian(7, 120)[1]
+    a, b = moments(features), moments(features[torch.randperm(num_samples)])
+    assert frechet_distance(*a, *b) < 1e-9 * 2 * a[1].trace()
+
+
+@pytest.mark.parametrize(("num_real", "num_fake"), [(500, 400), (500, 30), (30, 500), (40, 30), (500, 2)])
+def test_equals_the_singular_values_for_any_ranks(num_real: int, num_fake: int) -> None:
+    """|R^T S|_* for A = R R^T, B = S S^T, with R and S the centred features themselves."""
+    real, fake = torch.randn(num_real, 60, dtype=torch.float64), torch.rand(num_fake, 60, dtype=torch.float64)
+    roots = [(each - each.mean(0)).T / (len(each) - 1) ** 0.5 for each in (real, fake)]
+    trace_of_root = torch.linalg.svdvals(roots[0].T @ roots[1]).sum()
+    squares = sum(root.square().sum() for root in roots)
+    expected = (real.mean(0) - fake.mean(0)).square().sum() + squares - 2 * trace_of_root
+    assert frechet_distance(*moments(real), *moments(fake)) == pytest.approx(expected.item(), rel=1e-10)
+    assert frechet_distance(*moments(fake), *moments(real)) == pytest.approx(expected.item(), rel=1e-10)
+
+
+def test_a_reference_serves_many_distances() -> None:
+    real, fakes = random_gaussian(8), [random_gaussian(seed) for seed in (9, 10)]
+    reference = FrechetReference(*real)
+    for fake in fakes:
+        assert reference.distance(*fake) == frechet_distance(*real, *fake)
+        assert reference.distance(*fake, accuracy=1e-4) == pytest.approx(frechet_distance(*real, *fake), rel=1e-4)
+
+
+def test_survives_that_divide_and_conquer_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = (moments(torch.randn(5, 8, dtype=torch.float64)) for _ in range(2))
+    expected = frechet_distance(*a, *b)
+
+    def give_up(matrix: Tensor) -> Tensor:
+        raise torch.linalg.LinAlgError("The algorithm failed to converge")
+
+    monkeypatch.setattr(torch.linalg, "eigh", give_up)
+    monkeypatch.setattr(torch.linalg, "eigvalsh", give_up)
+    assert frechet_distance(*a, *b) == pytest.approx(expected, rel=1e-9)
+
+
+def test_other_errors_of_a_decomposition_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(matrix: Tensor) -> Tensor:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(torch.linalg, "eigh", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        FrechetReference(*random_gaussian(0))
+
+
+def test_float32_moments_are_computed_with_in_float64() -> None:
+    a, b = ([each.float() for each in random_gaussian(seed)] for seed in (1, 2))
+    assert frechet_distance(*a, *b) == frechet_distance(*(each.double() for each in (*a, *b)))
+
+
 def test_is_symmetric() -> None:
     a, b = random_gaussian(3), random_gaussian(4)
     assert frechet_distance(*a, *b) == pytest.approx(frechet_distance(*b, *a), rel=1e-12)
@@ -91,5 +148,8 @@ def test_unusable_moments_are_refused() -> None:
         frechet_distance(mean, covariance[:5], mean, covariance)
     with pytest.raises(ValueError, match="not finite"):
         frechet_distance(mean * torch.nan, covariance, mean, covariance)
-    with pytest.raises(ValueError, match="Not a covariance"):
-        frechet_distance(mean, covariance, mean, -torch.eye(6))
+    with pytest.raises(ValueError, match=r"mean \(D,\) and a covariance \(D, D\)"):
+        frechet_distance(torch.zeros(0), torch.zeros(0, 0), mean, covariance)
+    for sides in ((covariance, -torch.eye(6)), (-torch.eye(6), covariance)):
+        with pytest.raises(ValueError, match="Not a covariance"):
+            frechet_distance(mean, sides[0], mean, sides[1])
