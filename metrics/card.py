@@ -25,13 +25,16 @@ def _kinogan_version() -> str:
     return importlib.metadata.version("kinogan")
 
 
+NOT_COMPARED = ("value", "interval", "standard_deviation", "step", "fake", "warnings")
+
+
 @dataclass(frozen=True)
 class MetricCard:
-    """What a value of FID or FVD is made of.  `Unequal cards are not compared`: see `differences`.
+    """What a value of a metric is made of.  Unequal cards are not compared: see `differences`.
 
     Args:
-        key: the protocol, from `fid_key` or `fvd_key`.
-        value: the distance.
+        key: name of the protocol, and of the value where a protocol has several, see `metrics.protocols`.
+        value: the number.
         num_real, num_fake: rows of features on either side: frames for FID, clips for FVD.
         num_frames: frames of a clip.  For FID, too: the frames come from such clips, and those of one clip resemble
             each other.
@@ -47,7 +50,16 @@ class MetricCard:
         seed: of the generated videos' latents.
         sampling: how the generated videos were drawn: which weights, what truncation, whether from parts of real clips.
         covariance_divisor: "N - 1", or "N" as in StyleGAN-V.
-        step: training step of the measured generator; None outside training.
+        step: training step of the measured generator; None if it is not known.
+        interval: 95 %, by a bootstrap over the generated clips, see `metrics.bootstrap`; None if none was made.
+        standard_deviation: of the value, where the protocol repeats its measurement; None where it does not.
+        num_trials: how often the protocol measures; the value is the mean.
+        estimator: name and settings of what makes a number of the features.
+        real_rule, fake_rule: which clips are taken from the videos, see `metrics.clip_rules`; None: all that there are.
+        settings: what else decides the number, by name.
+        source: who has published the protocol.
+        fake: what was measured, in words; another one does not forbid comparing.
+        warnings: what a reader must know about the value.
     """
 
     key: str
@@ -68,20 +80,36 @@ class MetricCard:
     frame_stride: int = 1
     covariance_divisor: str = "N - 1"
     step: int | None = None
+    interval: tuple[float, float] | None = None
+    standard_deviation: float | None = None
+    num_trials: int = 1
+    estimator: dict[str, Any] = field(default_factory=lambda: {"name": "Frechet"})
+    real_rule: dict[str, Any] | None = None
+    fake_rule: dict[str, Any] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+    fake: str = ""
+    warnings: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=versions)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts, ready for JSON, YAML or a logger."""
-        return {**dataclasses.asdict(self), "frame_size": list(self.frame_size)}
+        lists = {name: None if value is None else list(value) for name, value in self._tuples().items()}
+        return {**dataclasses.asdict(self), **lists}
+
+    def _tuples(self) -> dict[str, tuple | None]:
+        """What JSON makes lists of."""
+        return {"frame_size": self.frame_size, "interval": self.interval, "warnings": self.warnings}
 
     def differences(self, other: "MetricCard") -> list[str]:
         """Names of the fields that forbid comparing the two values; empty if they may be compared.
 
-        Everything but what was measured (`value`, `step`) counts; of the versions only kinogan's.
+        Everything but what was measured and what came out (`NOT_COMPARED`) counts; of the versions only kinogan's.
         """
         mine, others = self.as_dict(), other.as_dict()
         for card in (mine, others):
-            del card["value"], card["step"]
+            for name in NOT_COMPARED:
+                del card[name]
             card["versions"] = card["versions"]["kinogan"]
         return [name for name in mine if mine[name] != others[name]]
 
@@ -92,6 +120,7 @@ class MetricCard:
         Raises: ValueError if it is not the content of a card.
         """
         try:
-            return cls(**{**content, "frame_size": tuple(content["frame_size"])})
+            lists = {name: tuple(content[name]) for name in ("frame_size", "interval", "warnings") if content.get(name)}
+            return cls(**{**content, "warnings": (), **lists})
         except (TypeError, KeyError) as error:
             raise ValueError(f"This is not the card of a metric: {error}") from error
