@@ -1,4 +1,4 @@
-"""Real statistics are computed once: a cache of Gaussians, one file per data set, protocol and feature network."""
+"""Statistics of real clips are computed once: a cache of files, one per data set, protocol and feature network."""
 
 import hashlib
 import json
@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 import torch.distributed
+from torch import Tensor
 
 from metrics.cache_folder import cache_folder
 from metrics.feature_network import FeatureNetwork
 from metrics.feature_statistics import Gaussian
 
-Gaussians = dict[str, Gaussian]
+FORMAT = 2  # of the files
+Statistics = dict[str, Gaussian | Tensor]  # by the name of the features; a tensor (N, D) is all of them
 
 
 class StatisticsCache:
@@ -51,34 +53,44 @@ class StatisticsCache:
 
     def path(self, identity: dict[str, Any]) -> Path:
         """The file of these statistics, whether it exists or not."""
-        text = json.dumps(identity, sort_keys=True)
+        text = json.dumps({"format": FORMAT, **identity}, sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.pt"
 
-    def get(self, identity: dict[str, Any], compute: Callable[[], Gaussians]) -> Gaussians:
+    def get(self, identity: dict[str, Any], compute: Callable[[], Statistics]) -> Statistics:
         """The statistics from their file, else `compute()`, written for the next time.
 
-        A collective call where several processes run: the first process looks, reads and writes, all do the same after
-        it and get the same, also where they do not share a disk.  `compute` is then called by all or by none.
+        A collective call where several processes run; `compute` is then called by all or by none.
         """
-        path = self.path(identity)
-        first = not _several_processes() or torch.distributed.get_rank() == 0
-        found = self.read(path) if first else None
-        if _several_processes():
-            message = [found]
-            torch.distributed.broadcast_object_list(message, src=0)
-            found = message[0]
+        found = self.find(identity)
         if found is None:
             found = compute()
-            if first:
-                self.write(path, identity, found)
+            self.keep(identity, found)
         return found
 
+    def find(self, identity: dict[str, Any]) -> Statistics | None:
+        """The statistics from their file, if there is one.
+
+        A collective call where several processes run: the first process looks and reads, and all get the same, also
+        where they do not share a disk.
+        """
+        found = self.read(self.path(identity)) if _is_first() else None
+        if not _several_processes():
+            return found
+        message = [found]
+        torch.distributed.broadcast_object_list(message, src=0)
+        return message[0]
+
+    def keep(self, identity: dict[str, Any], statistics: Statistics) -> None:
+        """Write the statistics for the next time; the first process does."""
+        if _is_first():
+            self.write(self.path(identity), identity, statistics)
+
     @staticmethod
-    def read(path: Path) -> Gaussians | None:
+    def read(path: Path) -> Statistics | None:
         """The statistics in a file of the cache; None if there is none, or, with a warning, if it is damaged."""
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
-            return {name: Gaussian(**moments) for name, moments in content["gaussians"].items()}
+            return {name: _unpacked(each) for name, each in content["statistics"].items()}
         except (FileNotFoundError, NotADirectoryError):
             return None
         except Exception as error:  # whatever a reader of broken files raises
@@ -86,9 +98,9 @@ class StatisticsCache:
             return None
 
     @staticmethod
-    def write(path: Path, identity: dict[str, Any], gaussians: Gaussians) -> None:
+    def write(path: Path, identity: dict[str, Any], statistics: Statistics) -> None:
         """Write the file whole or not at all; if it cannot be written, a warning."""
-        content = {"identity": identity, "gaussians": {name: vars(each) for name, each in gaussians.items()}}
+        content = {"identity": identity, "statistics": {name: _packed(each) for name, each in statistics.items()}}
         part: Path | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +116,19 @@ class StatisticsCache:
         finally:
             if part is not None:
                 part.unlink(missing_ok=True)
+
+
+def _packed(statistics: Gaussian | Tensor) -> dict[str, Any]:
+    # A copy: of a part of a tensor torch would write the whole.
+    return {"rows": statistics.clone()} if isinstance(statistics, Tensor) else vars(statistics)
+
+
+def _unpacked(content: dict[str, Any]) -> Gaussian | Tensor:
+    return content["rows"] if "rows" in content else Gaussian(**content)
+
+
+def _is_first() -> bool:
+    return not _several_processes() or torch.distributed.get_rank() == 0
 
 
 def _several_processes() -> bool:

@@ -5,7 +5,7 @@ import torch
 
 from metrics.cache_folder import cache_folder
 from metrics.feature_network import fit_gaussians
-from metrics.statistics_cache import Gaussians, StatisticsCache
+from metrics.statistics_cache import Statistics, StatisticsCache
 from tests.metrics.small_network import SmallNetwork, random_clips
 
 
@@ -15,7 +15,7 @@ class Computes:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self) -> Gaussians:
+    def __call__(self) -> Statistics:
         self.calls += 1
         return fit_gaussians(SmallNetwork(), [random_clips(5)])
 
@@ -62,7 +62,7 @@ def test_order_of_the_identity_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_a_computation_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def fail() -> Gaussians:
+    def fail() -> Statistics:
         raise KeyError("no clips")
 
     with pytest.raises(KeyError):
