@@ -94,13 +94,16 @@ def check_resume(checkpoint: Path, model: LightningModule) -> None:
         raise UserError(f"--resume {checkpoint}: cannot be read as a checkpoint") from error
     if not isinstance(saved, dict) or not {"state_dict", "loops", "optimizer_states"} <= set(saved):
         raise UserError(f"--resume {checkpoint}: is no checkpoint of a run; give a file from its checkpoints folder")
+    if unlike := difference(saved["state_dict"], model):
+        raise UserError(f"--resume {checkpoint}: is of other networks: {unlike}; give the config of that run")
+
+
+def difference(weights: dict[str, torch.Tensor], model: LightningModule) -> str:
+    """What keeps a checkpoint's weights from fitting a model, in words; empty if nothing does."""
     there, here = (
-        {name: tuple(value.shape) for name, value in state.items()}
-        for state in (saved["state_dict"], model.state_dict())
+        {name: tuple(value.shape) for name, value in state.items()} for state in (weights, model.state_dict())
     )
     for name in sorted({*there, *here}):
         if there.get(name) != here.get(name):
-            raise UserError(
-                f"--resume {checkpoint}: is of other networks: {name} is {there.get(name, 'missing')} there and "
-                f"{here.get(name, 'missing')} here; give the config of that run"
-            )
+            return f"{name} is {there.get(name, 'missing')} there and {here.get(name, 'missing')} here"
+    return ""

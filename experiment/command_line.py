@@ -50,6 +50,8 @@ TRAINER_DEFAULTS = {
     "enable_model_summary": False,
 }
 
+PARSER_SETTINGS: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
+
 SAVED_CONFIG_HEAD = b"# pytorch_lightning=="  # Lightning writes its version over what it dumps
 
 OPTIONS_HELP = """options that stand on the command line only, never in a config:
@@ -207,13 +209,7 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path) -> ExperimentC
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             parser_class=make_parser,
-            parser_kwargs={
-                "parser_mode": "omegaconf+",
-                "exit_on_error": False,
-                "allow_abbrev": False,
-                "prog": "train.py",
-                "epilog": OPTIONS_HELP,
-            },
+            parser_kwargs={**PARSER_SETTINGS, "prog": "train.py", "epilog": OPTIONS_HELP},
             subclass_mode_model=True,
             subclass_mode_data=True,
             args=arguments,

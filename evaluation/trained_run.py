@@ -1,0 +1,149 @@
+"""The generator of a run, from its folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
+
+from datamodules.index_cache import sha256_of
+from experiment.checks import difference
+from experiment.one_line import UserError
+from experiment.saved_run import CHECKPOINTS, build_datamodule, build_model, read_config
+from lightning_modules.video_gan import VideoGAN
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run that can make videos.
+
+    Args:
+        module: with the weights of the checkpoint, on its device, in eval mode; `module.generate` uses those chosen.
+        folder: of the run.
+        checkpoint: the file, links followed.
+        checkpoint_sha256: of its content, in hex.
+        step: training steps of the checkpoint.
+        weights: "moving average" or "latest".
+        config: what the run has saved, plain values.
+        allow_packages: besides the trusted ones, for `datamodule`.
+    """
+
+    module: VideoGAN = field(repr=False)
+    folder: Path
+    checkpoint: Path
+    checkpoint_sha256: str
+    step: int
+    weights: str
+    config: dict[str, Any] = field(repr=False)
+    allow_packages: tuple[str, ...] = ()
+
+    @property
+    def frame_stride(self) -> int:
+        """Every how many-th frame of its videos the run was trained with: real ones must be measured at the same."""
+        return int(self.config["data"].get("init_args", {}).get("frame_stride", 1))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that decides the generator, in plain JSON values, for cards."""
+        return {
+            **self.module.sampling,
+            "weights": self.weights,
+            "checkpoint_sha256": self.checkpoint_sha256,
+            "step": self.step,
+        }
+
+    def datamodule(self, root: str | None = None) -> LightningDataModule:
+        """The run's data, prepared: for labels, or for the clips that a generator makes videos from.
+
+        `root` is where the videos lie, if not where they were.
+        Raises: ValueError or FileNotFoundError, in one line.
+        """
+        try:
+            data = build_datamodule(self.config, root, self.allow_packages)
+        except UserError as error:
+            raise ValueError(f"{self.folder}: {error}") from error
+        data.prepare_data()
+        data.setup("fit")
+        return data
+
+
+def open_run(
+    folder: str | Path,
+    checkpoint: str | Path = "last",
+    ema: bool = True,
+    truncation: float | None = None,
+    device: torch.device | str = "cpu",
+    allow_packages: Sequence[str] = (),
+) -> TrainedRun:
+    """The module of a run with the weights of a checkpoint; makes no folder, no loggers, and touches no data.
+
+    Args:
+        folder: that train.py has made.
+        checkpoint: "last"; "best", where the run kept one; or the path of a checkpoint of this run.
+        ema: the generator's moving average, or else its latest weights.
+        truncation: psi, above 0 and at most 1; None as the run's config says.
+        device: where the module goes.
+        allow_packages: whose classes the config may name besides the trusted ones, as `train.py --allow_package`.
+
+    Raises: ValueError or FileNotFoundError, in one line that says what to do.
+    """
+    folder = Path(folder)
+    if truncation is not None and not 0 < truncation <= 1:
+        raise ValueError(f"truncation is {truncation}; it must be above 0 and at most 1, which truncates nothing")
+    try:
+        config = read_config(folder)
+        path = checkpoint_path(folder, checkpoint)
+        module = build_model(config, allow_packages)
+    except UserError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    if not isinstance(module, VideoGAN):
+        raise ValueError(f"{folder}: is a run of {type(module).__name__}; only a VideoGAN's can be opened")
+    step = load_weights(module, path)
+    if not ema:
+        module.generator_ema.average.load_state_dict(module.generator.state_dict())
+    if truncation is not None:
+        module.truncation = truncation
+    return TrainedRun(
+        module=module.to(device).eval(),
+        folder=folder,
+        checkpoint=path,
+        checkpoint_sha256=sha256_of(path),
+        step=step,
+        weights="moving average" if ema else "latest",
+        config=config,
+        allow_packages=tuple(allow_packages),
+    )
+
+
+def checkpoint_path(folder: Path, checkpoint: str | Path) -> Path:
+    """The file that "last", "best" or a path means, links followed.
+
+    Raises: FileNotFoundError, naming those that there are.
+    """
+    path = folder / CHECKPOINTS / f"{checkpoint}.ckpt" if checkpoint in ("last", "best") else Path(checkpoint)
+    if path.is_file():
+        return path.resolve()
+    kept = sorted(each.name for each in (folder / CHECKPOINTS).glob("*.ckpt") if each.is_file())
+    there = f"this run has {', '.join(kept)}" if kept else "this run has no checkpoints"
+    if checkpoint == "best":
+        there += "; best.ckpt is kept where checkpoints.best_metric names a metric"
+    raise FileNotFoundError(f"{path}: there is no such checkpoint; {there}")
+
+
+def load_weights(module: VideoGAN, path: Path) -> int:
+    """Load a checkpoint into a module; the training step that it is of.
+
+    Raises: ValueError if it is no checkpoint of this run.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except Exception as error:  # whatever a reader of broken files raises
+        raise ValueError(f"{path}: cannot be read as a checkpoint") from error
+    if not isinstance(saved, dict) or not {"state_dict", "global_step"} <= set(saved):
+        raise ValueError(f"{path}: is no checkpoint of a run; give a file of its {CHECKPOINTS} folder")
+    if unlike := difference(saved["state_dict"], module):
+        raise ValueError(f"{path}: is of another run: {unlike}")
+    module.load_state_dict(saved["state_dict"])
+    return int(saved["global_step"])

@@ -1,0 +1,77 @@
+"""What a run was made of, built again from the config that it saved: no trainer, no loggers, no new folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError
+from pytorch_lightning import LightningDataModule, LightningModule
+from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from experiment.command_line import PARSER_SETTINGS, forbid_code
+from experiment.one_line import UserError, one_line
+
+CONFIG = "config.yaml"
+CHECKPOINTS = "checkpoints"
+
+
+def is_run_folder(path: str | Path) -> bool:
+    """Whether a folder is of a run of train.py: it has a config and checkpoints."""
+    return (Path(path) / CONFIG).is_file() and (Path(path) / CHECKPOINTS).is_dir()
+
+
+def read_config(run_folder: Path) -> dict[str, Any]:
+    """The config that a run has saved.
+
+    Raises: UserError, for the caller to say of which folder, if it has none.
+    """
+    path = run_folder / CONFIG
+    if not run_folder.is_dir():
+        raise UserError("there is no such run folder")
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"is no folder of a run; there is no {CONFIG} that can be read") from error
+    if not isinstance(config, dict) or not {"model", "data"} <= set(config):
+        raise UserError(f"{CONFIG} is not the config of a run; it has no model and data")
+    return config
+
+
+def build_model(config: dict[str, Any], allow_packages: Sequence[str] = ()) -> LightningModule:
+    """The module of a saved config, with fresh weights.
+
+    What it would load to start from (`fine_tuning`) is left out: the run's own checkpoint comes after it.
+    Raises: UserError.
+    """
+    model = dict(config["model"])
+    if model.get("init_args", {}).get("fine_tuning") is not None:
+        model["init_args"] = {**model["init_args"], "fine_tuning": None}
+    with torch.random.fork_rng(devices=[]):
+        return _instantiated("model", LightningModule, model, allow_packages)
+
+
+def build_datamodule(
+    config: dict[str, Any], root: str | None = None, allow_packages: Sequence[str] = ()
+) -> LightningDataModule:
+    """The data module of a saved config, not yet prepared; `root` is where its videos lie now.
+
+    Raises: UserError.
+    """
+    data = dict(config["data"])
+    if root is not None:
+        data["init_args"] = {**data.get("init_args", {}), "root": root}
+    return _instantiated("data", LightningDataModule, data, allow_packages)
+
+
+def _instantiated(key: str, base: type, content: dict[str, Any], allow_packages: Sequence[str]) -> Any:
+    """The object that a part of a config describes; a mistake becomes one line."""
+    forbid_code(list(allow_packages))
+    parser = LightningArgumentParser(**PARSER_SETTINGS)
+    parser.add_lightning_class_args(base, key, subclass_mode=True)
+    try:
+        return parser.instantiate_classes(parser.parse_object({key: content}))[key]
+    except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
+        raise UserError(f"{CONFIG}: {one_line(str(error), parser)}") from error
