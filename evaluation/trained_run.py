@@ -14,6 +14,8 @@ from experiment.one_line import UserError
 from experiment.saved_run import CHECKPOINTS, build_datamodule, build_model, read_config
 from lightning_modules.video_gan import VideoGAN
 
+VIDEO_MAKERS = ("generator.", "generator_ema.")  # how their weights' names begin
+
 
 @dataclass(frozen=True)
 class TrainedRun:
@@ -133,8 +135,9 @@ def checkpoint_path(folder: Path, checkpoint: str | Path) -> Path:
 
 
 def load_weights(module: VideoGAN, path: Path) -> int:
-    """Load a checkpoint into a module; the training step that it is of.
+    """Load the weights that make videos from a checkpoint; the training step that it is of.
 
+    Those of the discriminator stay fresh: nobody needs them here, and they need not fit.
     Raises: ValueError if it is no checkpoint of this run.
     """
     try:
@@ -143,7 +146,11 @@ def load_weights(module: VideoGAN, path: Path) -> int:
         raise ValueError(f"{path}: cannot be read as a checkpoint") from error
     if not isinstance(saved, dict) or not {"state_dict", "global_step"} <= set(saved):
         raise ValueError(f"{path}: is no checkpoint of a run; give a file of its {CHECKPOINTS} folder")
-    if unlike := difference(saved["state_dict"], module):
-        raise ValueError(f"{path}: is of another run: {unlike}")
-    module.load_state_dict(saved["state_dict"])
+    there, here = (
+        {name: value for name, value in state.items() if name.startswith(VIDEO_MAKERS)}
+        for state in (saved["state_dict"], module.state_dict())
+    )
+    if unlike := difference(there, here):
+        raise ValueError(f"{path}: is of another run, or the generator has changed since: {unlike}")
+    module.load_state_dict(there, strict=False)
     return int(saved["global_step"])

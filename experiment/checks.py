@@ -94,16 +94,16 @@ def check_resume(checkpoint: Path, model: LightningModule) -> None:
         raise UserError(f"--resume {checkpoint}: cannot be read as a checkpoint") from error
     if not isinstance(saved, dict) or not {"state_dict", "loops", "optimizer_states"} <= set(saved):
         raise UserError(f"--resume {checkpoint}: is no checkpoint of a run; give a file from its checkpoints folder")
-    if unlike := difference(saved["state_dict"], model):
+    if unlike := difference(saved["state_dict"], model.state_dict()):
         raise UserError(f"--resume {checkpoint}: is of other networks: {unlike}; give the config of that run")
 
 
-def difference(weights: dict[str, torch.Tensor], model: LightningModule) -> str:
-    """What keeps a checkpoint's weights from fitting a model, in words; empty if nothing does."""
-    there, here = (
-        {name: tuple(value.shape) for name, value in state.items()} for state in (weights, model.state_dict())
+def difference(there: dict[str, torch.Tensor], here: dict[str, torch.Tensor]) -> str:
+    """What keeps weights there from taking the place of weights here, in words; empty if nothing does."""
+    shapes_there, shapes_here = (
+        {name: tuple(value.shape) for name, value in weights.items()} for weights in (there, here)
     )
     for name in sorted({*there, *here}):
-        if there.get(name) != here.get(name):
-            return f"{name} is {there.get(name, 'missing')} there and {here.get(name, 'missing')} here"
+        if shapes_there.get(name) != shapes_here.get(name):
+            return f"{name} is {shapes_there.get(name, 'missing')} there and {shapes_here.get(name, 'missing')} here"
     return ""

@@ -35,7 +35,9 @@ def test_the_weights_are_those_of_the_checkpoint_and_nothing_is_written(trained_
     assert torch.equal(torch.random.get_rng_state(), state)
     path = trained_run / "checkpoints/step-00000002.ckpt"
     saved = torch.load(path, weights_only=True)["state_dict"]
-    assert all(torch.equal(value, saved[name]) for name, value in opened.module.state_dict().items())
+    loaded = {**opened.module.generator.state_dict(prefix="generator.")}
+    loaded |= opened.module.generator_ema.state_dict(prefix="generator_ema.")
+    assert loaded and all(torch.equal(value, saved[name]) for name, value in loaded.items())
     assert isinstance(opened.module, VideoGAN) and not opened.module.training
     assert (opened.step, opened.checkpoint) == (2, path.resolve())
     assert opened.identity == {
@@ -109,7 +111,10 @@ def test_what_is_wrong_with_a_run_is_one_line(run: Path, tmp_path: Path) -> None
         ),
         (_changed(config, "class_path", "networks.compact.Gone"), r"model\.generator: .*Gone"),
         (_changed(config, "latent_dims", 3), "has no argument 'latent_dims'; did you mean 'latent_dim'"),
-        (_changed(config, "base_channels", 8), r"is of another run: .* is \(.*\) there and \(.*\) here"),
+        (
+            _changed(config, "base_channels", 8),
+            r"is of another run, or the generator has changed since: .* is \(.*\) there and \(.*\) here",
+        ),
     ):
         (run / "config.yaml").write_text(text)
         refused(expected)
