@@ -41,11 +41,11 @@ class FrechetReference:
     without vectors (4/3 D^3 operations for the latter), all the cheaper the fewer samples than dimensions A has.
 
     Rounding leaves something of either sign in place of eigenvalues that are 0, and the root makes it large (1e-16 to
-    1e-8).  In A and B it is within 1e-12 of the largest eigenvalue, or of |mean|^2 from the difference of sums that made
-    the covariance; such eigenvalues are taken as zero and their directions dropped.  In R^T B R it is a few epsilon of
-    the largest; where that may change the distance by more than `accuracy` (spectra that fall by more than eight
-    orders of magnitude, fewer samples than dimensions), B is decomposed, too, and the roots are found as the singular
-    values of R^T S, B = S S^T, each on its own scale.
+    1e-8).  In A and B it is within 1e-12 of the largest eigenvalue, or of |mean|^2 from the difference of sums that
+    made the covariance; such eigenvalues are taken as zero and their directions dropped.  In R^T B R it is an epsilon
+    or so of the largest; where that may change the distance by more than `accuracy` (spectra that fall by many orders
+    of magnitude, a B of lower rank than A), B is decomposed, too, and the roots are found as the singular values of
+    R^T S, B = S S^T, each on its own scale.
 
     Args:
         mean: (D,).
