@@ -7,13 +7,13 @@ from metrics.weight_files import WEIGHT_FILES, WeightFile
 
 
 def test_names_and_file_names_are_one_file_each() -> None:
-    assert len({file.name for file in WEIGHT_FILES}) == len(WEIGHT_FILES) == 10
+    assert len({file.name for file in WEIGHT_FILES}) == len(WEIGHT_FILES) == 12
     assert len({file.file_name for file in WEIGHT_FILES}) == len(WEIGHT_FILES)
 
 
 @pytest.mark.parametrize("file", WEIGHT_FILES, ids=[file.name for file in WEIGHT_FILES])
 def test_every_row_is_whole(file: WeightFile) -> None:
-    assert file.kind in ("state dict", "TorchScript", "npz")
+    assert file.kind in ("state dict", "TorchScript", "npz", "MATLAB")
     assert file.used_by
     assert file.licence
     assert bool(file.urls) != bool(file.package)
