@@ -15,9 +15,10 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-METHOD = "OpenCV DIS, preset fast, finest scale 0"
+METHOD = f"OpenCV {cv2.__version__} DIS, preset fast, finest scale 0"
 MIN_SIZE = 12  # of OpenCV's DIS
 
 
@@ -78,14 +79,16 @@ def is_followed(flow: Tensor, opposite: Tensor) -> Tensor:
 
     Not so where flow w and the opposite flow w' at its end do not cancel, |w + w'|^2 > 0.01 (|w|^2 + |w'|^2) + 0.5;
     on the edge of a motion, |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002; or where w leads out of the frame.
-    Ruder et al. 2016 (arXiv:1604.08610), after Sundaram et al. 2010 (ECCV); the constants are in pixels.
+    Ruder et al. 2016 (arXiv:1604.08610), after Sundaram et al. 2010 (ECCV); the constants are in pixels, the gradients
+    steps to the next pixel.  Equals `detect_occlusion` of Lai et al.'s program but for the last: that keeps what leaves
+    the frame.
     """
     height, width = flow.shape[2:]
     at_end = moved_back(opposite, flow)
     size, opposite_size = flow.square().sum(1), at_end.square().sum(1)
     cancels = (flow + at_end).square().sum(1) <= 0.01 * (size + opposite_size) + 0.5
-    gradients = torch.gradient(flow, dim=(2, 3))
-    is_smooth = sum(each.square().sum(1) for each in gradients) <= 0.01 * size + 0.002
+    across, down = F.pad(flow.diff(dim=3), (0, 1)), F.pad(flow.diff(dim=2), (0, 0, 0, 1))
+    is_smooth = across.square().sum(1) + down.square().sum(1) <= 0.01 * size + 0.002
     x, y = _targets(flow)
     is_inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     return cancels & is_smooth & is_inside

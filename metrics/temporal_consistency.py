@@ -17,9 +17,10 @@ class FlowWarpingError(ClipScore):
     in units of [0, 1] squared (grey levels / 255): 0 is best, 0.01 is an error of a tenth of the range.  warp looks
     frame t + 1 up where the optical flow says that frame t's pixels went; valid are the pixels that neither are
     occluded nor lie on the edge of a motion nor leave the frame (Ruder et al. 2016, arXiv:1604.08610), see
-    `metrics.optical_flow`. Lai et al. estimate the flow with FlowNet2 on the unprocessed video; here it is OpenCV's
-    DIS, which needs no weights, on the measured clip itself, since a generated clip has no other.  So the numbers are
-    not theirs, and depend on the frame size.  Where no pixel is valid all count.
+    `metrics.optical_flow`.  Given the same flow the mask is that of Lai et al.'s program (1 pixel of 65,536 apart), but
+    for what leaves the frame.  They estimate the flow with FlowNet2 on the unprocessed video; here it is OpenCV's DIS,
+    which needs no weights, on the measured clip itself, since a generated clip has no other.  So the numbers are not
+    theirs, and depend on the frame size.  Where no pixel is valid all count (0 in their program).
 
     Blind spots: a still picture scores 0, the best there is, and less motion is always better: read it beside the same
     number of real clips, and beside a motion distance.  It sees neighbours only, so slow drift is unseen.  Blurred

@@ -65,8 +65,9 @@ def test_edges_of_motions_are_left_out() -> None:
     flow = constant_flow(0)
     flow[..., 4:] = 0.2
     followed = is_followed(flow, -flow)
-    assert not followed[..., 3:5].any()
+    assert not followed[..., 3].any()
     assert followed[..., :3].all()
+    assert followed[..., 4:7].all()
 
 
 def test_grey_is_luma() -> None:
