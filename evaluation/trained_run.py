@@ -27,7 +27,6 @@ class TrainedRun:
         checkpoint: the file, links followed.
         checkpoint_sha256: of its content, in hex.
         step: training steps of the checkpoint.
-        weights: "moving average" or "latest".
         config: what the run has saved, plain values.
         allow_packages: besides the trusted ones, for `datamodule`.
     """
@@ -37,7 +36,6 @@ class TrainedRun:
     checkpoint: Path
     checkpoint_sha256: str
     step: int
-    weights: str
     config: dict[str, Any] = field(repr=False)
     allow_packages: tuple[str, ...] = ()
 
@@ -49,12 +47,7 @@ class TrainedRun:
     @property
     def identity(self) -> dict[str, Any]:
         """All that decides the generator, in plain JSON values, for cards."""
-        return {
-            **self.module.sampling,
-            "weights": self.weights,
-            "checkpoint_sha256": self.checkpoint_sha256,
-            "step": self.step,
-        }
+        return {**self.module.sampling, "checkpoint_sha256": self.checkpoint_sha256, "step": self.step}
 
     def datamodule(self, root: str | None = None) -> LightningDataModule:
         """The run's data, prepared: for labels, or for the clips that a generator makes videos from.
@@ -104,7 +97,7 @@ def open_run(
         raise ValueError(f"{folder}: is a run of {type(module).__name__}; only a VideoGAN's can be opened")
     step = load_weights(module, path)
     if not ema:
-        module.generator_ema.average.load_state_dict(module.generator.state_dict())
+        module.generator_ema.hold_latest(module.generator)
     if truncation is not None:
         module.truncation = truncation
     return TrainedRun(
@@ -113,7 +106,6 @@ def open_run(
         checkpoint=path,
         checkpoint_sha256=sha256_of(path),
         step=step,
-        weights="moving average" if ema else "latest",
         config=config,
         allow_packages=tuple(allow_packages),
     )

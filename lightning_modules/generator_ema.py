@@ -31,6 +31,7 @@ class ExponentialMovingAverage(nn.Module):
         if half_life_clips < 0 or (ramp_up is not None and ramp_up < 0):
             raise ValueError(f"ema_half_life_clips {half_life_clips} and ema_ramp_up {ramp_up} must be at least 0")
         self.average = deepcopy(source).requires_grad_(False)
+        self.holds = "moving average"  # what `average` is, for cards
         self.half_life_clips = half_life_clips
         self.ramp_up = ramp_up
         self.eval()
@@ -50,6 +51,11 @@ class ExponentialMovingAverage(nn.Module):
         torch._foreach_lerp_([mine for mine, _ in learning], [theirs for _, theirs in learning], weight)
         for mine, theirs in zip(self.average.buffers(), source.buffers(), strict=True):
             mine.copy_(theirs)
+
+    def hold_latest(self, source: nn.Module) -> None:
+        """Give up the average for the weights that `source` has now, to look at those; not for training."""
+        self.average.load_state_dict(source.state_dict())
+        self.holds = "latest"
 
     @torch.no_grad()
     def average_buffers(self, mean_over_processes: Callable[[torch.Tensor], torch.Tensor]) -> None:

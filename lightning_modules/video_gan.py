@@ -292,7 +292,7 @@ class VideoGAN(LightningModule):
     def sampling(self) -> dict[str, Any]:
         """How `generate` makes videos, for the cards of what is measured on them."""
         return {
-            "weights": "moving average",
+            "weights": self.generator_ema.holds,
             "truncation": self.truncation,
             "conditions_on_clips": self.conditions_on_clips,
         }

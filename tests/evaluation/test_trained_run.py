@@ -53,7 +53,7 @@ def test_the_weights_are_those_of_the_checkpoint_and_nothing_is_written(trained_
 
 def test_latest_weights_instead_of_the_average(trained_run: Path) -> None:
     average, latest = open_run(trained_run), open_run(trained_run, ema=False)
-    assert latest.identity["weights"] == "latest"
+    assert latest.module.sampling["weights"] == latest.identity["weights"] == "latest"
     latents = average.module.sample_latents(range(2), seed=0)
     assert not torch.equal(average.module.generate(2, latents), latest.module.generate(2, latents))
     generator = average.module.generator.eval()
