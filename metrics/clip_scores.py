@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from metrics.feature_statistics import checked_indices
+
 
 class ClipScore(ABC):
     """One number per frame of a clip, see the head of this file.
@@ -127,6 +129,11 @@ class ClipScores(Metric):
         # torchmetrics would let a process that has nothing send another shape and dtype than the others.
         self.rows.append(torch.empty(0, 1 + self.num_scores, dtype=torch.float64, device=self.device))
 
+    @property
+    def update_called(self) -> bool:
+        """True: a process that saw nothing is in order, and torchmetrics would warn of it."""
+        return True
+
     def update(self, scores: Tensor, indices: Tensor) -> None:
         """Add scores (N, T') of the clips with the global numbers `indices`, integers (N,)."""
         if scores.ndim != 2 or scores.shape[1] != self.num_scores or not scores.is_floating_point():
@@ -134,11 +141,7 @@ class ClipScores(Metric):
                 f"Scores must be floating point of shape (N, {self.num_scores}); "
                 f"got {scores.dtype} of shape {tuple(scores.shape)}."
             )
-        if indices.shape != scores.shape[:1] or indices.is_floating_point():
-            raise ValueError(
-                f"{len(scores)} rows of scores need as many whole numbers of their clips; "
-                f"got {indices.dtype} of shape {tuple(indices.shape)}."
-            )
+        indices = checked_indices(indices, len(scores))
         if not scores.isfinite().all():
             raise ValueError("Scores are not finite; check the videos that were measured.")
         scores, indices = (each.detach().to(self.device, torch.float64) for each in (scores, indices))

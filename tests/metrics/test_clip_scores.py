@@ -113,10 +113,12 @@ def test_mistakes_of_rows() -> None:
     gathered = ClipScores(2)
     with pytest.raises(ValueError, match=r"floating point of shape \(N, 2\); got torch.float32 of shape \(1, 3\)"):
         gathered.update(torch.rand(1, 3), torch.arange(1))
-    with pytest.raises(ValueError, match="2 rows of scores need as many whole numbers"):
+    with pytest.raises(ValueError, match="2 rows need as many whole numbers"):
         gathered.update(torch.rand(2, 2), torch.arange(3))
     with pytest.raises(ValueError, match="not finite"):
         gathered.update(torch.tensor([[1.0, torch.nan]]), torch.arange(1))
+    with pytest.raises(ValueError, match="from 0 on; got -1"):
+        gathered.update(torch.rand(1, 2), torch.tensor([-1]))
     gathered.update(torch.rand(0, 2), torch.arange(0))
     with pytest.raises(ValueError, match="no scores"):
         gathered.compute()
