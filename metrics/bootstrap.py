@@ -54,7 +54,7 @@ def mean_interval(values: Tensor, num_resamples: int = 1000, seed: int = 0, clip
     sums, counts = values.detach().cpu().double().numpy(), np.ones(len(values))
     if clips is not None:
         _, clip_of = np.unique(checked_indices(clips, len(values)).cpu().numpy(), return_inverse=True)
-        sums, counts = np.bincount(clip_of, weights=sums), np.bincount(clip_of)
+        sums, counts = np.bincount(clip_of, weights=sums), np.bincount(clip_of).astype(float)
     _check_drawing("clips", len(sums), num_resamples)
     rng = np.random.default_rng(seed)
     means = np.empty(num_resamples)

@@ -128,8 +128,8 @@ def test_mistakes() -> None:
         statistics.update(logits, torch.arange(9))
     with pytest.raises(ValueError, match="split 0 has 0"):
         statistics.compute()
-    for settings in ({"num_classes": 0}, {"samples_per_clip": 0}, {"num_blocks": 0}):
-        with pytest.raises(ValueError, match=f"{next(iter(settings))} must be at least 1; got 0"):
-            ClassStatistics(**{"num_classes": 4, "split_of": torch.zeros(4, dtype=torch.int64), **settings})
+    for numbers, name in (((0, 1, 1), "num_classes"), ((4, 0, 1), "samples_per_clip"), ((4, 1, 0), "num_blocks")):
+        with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
+            ClassStatistics(numbers[0], torch.zeros(4, dtype=torch.int64), *numbers[1:])
     with pytest.raises(ValueError, match="no samples in split_of"):
         ClassStatistics(4, torch.zeros(0, dtype=torch.int64))

@@ -75,16 +75,21 @@ def test_few_modes_lower_recall_and_coverage_alone() -> None:
 @pytest.mark.parametrize("num_blocks", [1, 7])
 def test_tiles_blocks_and_order_do_not_matter(elements: int, num_blocks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake, order = torch.randn(30, 40), torch.randn(37, 40), torch.randperm(37)
-    whole = [*precision_recall(real, fake), *density_coverage(real, fake)]
-    monkeypatch.setattr(metrics.precision_recall, "TILE_ELEMENTS", elements)
-    parts = [
-        each for measure in (precision_recall, density_coverage) for each in measure(real, fake, num_blocks=num_blocks)
-    ]
-    shuffled = [*precision_recall(real, fake[order]), *density_coverage(real, fake[order])]
-    for a, b, c in zip(whole, parts, shuffled, strict=True):
-        assert a.value == b.value == c.value
-    assert torch.equal(shuffled[0].per_clip, whole[0].per_clip[order])
-    assert torch.equal(shuffled[1].reached, whole[1].reached)
+    results = []
+    for generated, elements_at_a_time, blocks in (
+        (fake, 2**23, None),
+        (fake, elements, num_blocks),
+        (fake[order], 9, 3),
+    ):
+        monkeypatch.setattr(metrics.precision_recall, "TILE_ELEMENTS", elements_at_a_time)
+        precision, recall = precision_recall(real, generated, num_blocks=blocks)
+        density, coverage = density_coverage(real, generated, num_blocks=blocks)
+        results.append([precision.per_clip, density.per_clip, recall.reached, coverage.reached])
+    whole, parts, shuffled = results
+    for each, expected in zip(parts, whole, strict=True):
+        assert torch.equal(each, expected)
+    for each, expected in zip(shuffled, [whole[0][order], whole[1][order], whole[2], whole[3]], strict=True):
+        assert torch.equal(each, expected)
 
 
 def test_neighbours_are_other_rows() -> None:

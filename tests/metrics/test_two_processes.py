@@ -81,7 +81,7 @@ def test_two_processes_equal_one(folder: Path) -> None:
 BOUNDS = {"two": (0, 9, 60), "one of two has nothing": (0, 60, 60), "four": (0, 25, 25, 28, 60)}
 
 
-def measured(own: Tensor) -> dict[str, Tensor | float]:
+def measured(own: Tensor) -> dict[str, Tensor]:
     """All that accumulators make of 60 clips' features and logits, when this process sees the clips `own`."""
     rng = torch.Generator().manual_seed(0)
     real, fake, logits = (torch.randn(60, 6, generator=rng, dtype=torch.float64) for _ in range(3))
@@ -93,11 +93,13 @@ def measured(own: Tensor) -> dict[str, Tensor | float]:
         classes.update(3 * logits[indices], indices)
     kept, blocks, gaussian = rows.compute(), statistics.compute_blocks(), statistics.compute()
     sums, real_gaussian = KernelSums.of(real, kept, num_blocks=10), Gaussian(real.mean(0), real.T.cov(), 60)
-    shares = [*precision_recall(real, kept), *density_coverage(real, kept)]
+    precision, recall = precision_recall(real, kept)
+    density, coverage = density_coverage(real, kept)
     numbers = [
         *(gaussian.distance(real_gaussian), *frechet_interval(real_gaussian.as_reference(), blocks, num_resamples=9)),
         *(sums.distance(), *sums.interval(num_resamples=9), *kernel_inception_distance(real, kept, 3, 20)),
-        *(number for share in shares for number in (share.value, *share.interval(num_resamples=9))),
+        *(precision.value, *precision.interval(num_resamples=9), recall.value, *recall.interval(num_resamples=9)),
+        *(density.value, *density.interval(num_resamples=9), coverage.value, *coverage.interval(num_resamples=9)),
         *(*classes.compute(), *classes.compute_blocks().interval(num_resamples=9)),
     ]
     return {
