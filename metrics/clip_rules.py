@@ -151,7 +151,7 @@ def choose(
     step = 1 if rule.overlapping else span
     groups = [np.flatnonzero(fits & (classes == label)) for label in np.unique(classes[fits])]
     streams = [_Stream(rule, number, videos, num_starts[videos], step, seed) for number, videos in enumerate(groups)]
-    return ChosenClips(streams, num_clips, rule.repeats)
+    return ChosenClips(streams, num_clips, rule.repeats, num_too_short=int((~fits).sum()))
 
 
 class _Stream:
@@ -197,9 +197,14 @@ class _Stream:
 
 
 class ChosenClips(Sequence[ClipStart]):
-    """The clips that `choose` has chosen: item i is clip number i, made when asked for."""
+    """The clips that `choose` has chosen: item i is clip number i, made when asked for.
 
-    def __init__(self, streams: Sequence[_Stream], num_clips: int | None, repeats: bool) -> None:
+    Attributes:
+        num_too_short: videos that were left out.
+    """
+
+    def __init__(self, streams: Sequence[_Stream], num_clips: int | None, repeats: bool, num_too_short: int) -> None:
+        self.num_too_short = num_too_short
         self._streams = streams
         one_round = len(streams) * min(stream.round_length for stream in streams)
         if num_clips is None:

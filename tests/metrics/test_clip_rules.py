@@ -32,6 +32,7 @@ def test_stylegan_v_takes_the_first_videos_of_the_sorted_list_once_each() -> Non
     assert [clip.video for clip in clips] == [0, 1, 2]
     every = choose(clip_rules.STYLEGAN_V, LENGTHS, 2048, 16)
     assert [clip.video for clip in every] == [0, 1, 2, 4, 5]  # min(2048, videos), the short one left out
+    assert every.num_too_short == 1
     many = choose(clip_rules.STYLEGAN_V, [20] * 4000, 4000, 16, seed=1)
     counts = Counter(clip.start_frame for clip in many)
     assert sorted(counts) == [0, 1, 2, 3, 4]
