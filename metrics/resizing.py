@@ -39,7 +39,7 @@ class Resize:
         size: height and width of the result in pixels, at least 1.
         method: a row of the table.
         crop: true: the short side is scaled to `size`, the long one by the same factor, rounded up, and the middle is
-            cut out, as VideoGPT, DIGAN and MCVD do; false: height and width are stretched each on its own.
+            cut out, as VideoGPT, DIGAN and MCVD do (bilinear); false: height and width are stretched each on its own.
 
     Raises: ValueError for another size or method.
     """

@@ -28,7 +28,9 @@ def test_equals_the_package_that_the_weights_are_from(network: EfficientNetLite0
     images = torch.randn(2, 3, size, size)
     with torch.no_grad():
         expected = reference.extract_features(images).mean((2, 3))
-        torch.testing.assert_close(network.load()(images), expected, rtol=0, atol=1e-4)
+        features = network.load()(images)
+        torch.testing.assert_close(features, expected, rtol=0, atol=1e-4)
+        torch.testing.assert_close(network.load().classifier(features), reference(images), rtol=0, atol=1e-4)
 
 
 def test_inputs_are_scaled_as_the_weights_were_trained() -> None:
@@ -111,6 +113,7 @@ def test_grey_and_non_square_clips(network: EfficientNetLite0) -> None:
     features = network(torch.randint(0, 256, (1, 1, 1, 20, 50), dtype=torch.uint8))
     assert features["fid"].shape == (1, 1280)
     assert features["fvd"].shape == (1, 400)
+    assert features["is"].shape == (1, 1000)
 
 
 def test_draws_no_random_numbers(clips: Tensor) -> None:
