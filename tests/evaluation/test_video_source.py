@@ -11,7 +11,7 @@ import torch
 from datamodules.video_folder import VideoFolder
 from evaluation.open_videos import open_videos
 from evaluation.video_source import VideoSource, counted, scaled_and_cut
-from tests.numbered_videos import read_clip_numbers
+from tests.numbered_videos import read_clip_numbers, write_video
 
 
 @pytest.fixture(params=["video files", "frame folders", "array"])
@@ -167,6 +167,20 @@ def test_a_disc_stays_a_disc_in_the_middle(size: tuple[int, int], num_channels: 
     for places, length in ((rows, size[0]), (columns, size[1])):
         assert len(places) == pytest.approx(min(32 * scale, length), abs=1.5)
         assert (places[0] + places[-1] + 1) / 2 == pytest.approx(length / 2, abs=1)
+
+
+def test_pictures_are_scaled_as_video_files_are(tmp_path: Path) -> None:
+    y, x = np.mgrid[:64, :96]
+    rings = np.uint8(127 + 100 * np.sin(np.hypot(x - 48, y - 32) ** 1.5 / 10))
+    picture = np.stack([rings] * 3, axis=2)
+    write_video(tmp_path / "a.mp4", [picture] * 2, crf="1")
+    video = open_videos(tmp_path)
+    own_size = video.read(0, [0])[:, 0].permute(1, 2, 0).numpy()
+    for size in ((24, 36), (30, 30), (50, 60), (100, 100)):
+        by_decord = video.read(0, [0], size)[:, 0].permute(1, 2, 0).numpy()
+        difference = scaled_and_cut(own_size, size).astype(int) - by_decord
+        assert abs(difference.mean()) < 2.5  # the conversion to RGB
+        assert np.abs(difference - difference.mean()).mean() < 1.2  # PIL's other filters: 3 to 17
 
 
 def test_scaling_is_antialiased() -> None:
