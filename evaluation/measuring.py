@@ -126,6 +126,7 @@ class Pass:
             self._check(protocol)
         assert self.network.weights_sha256  # finds the weights
         self.clips(trial=0)
+        self.summaries_of: dict[str, tuple[Any, Any]] = {}  # by the protocol's name, fake and real; after `measure`
 
     def _check(self, protocol: Protocol) -> None:
         network, wanted = self.network, protocol.estimator.features
@@ -169,6 +170,7 @@ class Pass:
             real, fake = self.clips(trial)
             of_real = self._real_summaries(real, trial)
             of_fake = self.summaries({each.name: each.num_clips for each in self.protocols}, fake, is_real=False)
+            self.summaries_of = {each.name: (of_fake[each.name], of_real.get(each.name)) for each in self.protocols}
             if self.measurement.processes.rank == 0:
                 trials.append({each.name: self._estimates(each, of_fake, of_real) for each in self.protocols})
         if not trials:

@@ -60,13 +60,18 @@ def table(cards: Sequence[MetricCard]) -> str:
         (card.key, f"{card.value:.5g}", shown_interval(card), shown_counts(card), card.feature_network)
         for card in cards
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = aligned(rows)
     lines.insert(1, "-" * max(map(len, lines)))
     warnings = {
         warning: [card.key for card in cards if warning in card.warnings] for c in cards for warning in c.warnings
     }
     return "\n".join([*lines, *(f"{', '.join(keys)}: {warning}" for warning, keys in warnings.items())])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def shown_interval(card: MetricCard) -> str:
@@ -104,8 +109,7 @@ def compare(one: Results, other: Results, names: tuple[str, str]) -> str:
     rows = [("metric", *names, "difference", "intervals")]
     for a, b in pairs:
         rows.append((a.key, shown(a), shown(b), f"{b.value - a.value:+.4g}", overlap(a, b)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = aligned(rows)
     only = sorted({card.key for card in (*one.cards, *other.cards)} - {a.key for a, _ in pairs})
     return "\n".join([*lines, *([f"in one of them only: {', '.join(only)}"] if only else [])])
 

@@ -25,7 +25,8 @@ def _kinogan_version() -> str:
     return importlib.metadata.version("kinogan")
 
 
-NOT_COMPARED = ("value", "interval", "standard_deviation", "step", "fake", "warnings")
+NOT_COMPARED = ("value", "interval", "standard_deviation", "curve", "step", "fake", "warnings")
+TUPLES = ("frame_size", "interval", "warnings", "curve")  # which JSON makes lists of
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class MetricCard:
         step: training step of the measured generator; None if it is not known.
         interval: 95 %, by a bootstrap over the generated clips, see `metrics.bootstrap`; None if none was made.
         standard_deviation: of the value, where the protocol repeats its measurement; None where it does not.
+        curve: the value frame by frame, of scores that have one; empty elsewhere.
         num_trials: how often the protocol measures; the value is the mean.
         estimator: name and settings of what makes a number of the features.
         real_rule, fake_rule: which clips are taken from the videos, see `metrics.clip_rules`; None: all that there are.
@@ -82,6 +84,7 @@ class MetricCard:
     step: int | None = None
     interval: tuple[float, float] | None = None
     standard_deviation: float | None = None
+    curve: tuple[float, ...] = ()
     num_trials: int = 1
     estimator: dict[str, Any] = field(default_factory=lambda: {"name": "Frechet"})
     real_rule: dict[str, Any] | None = None
@@ -94,12 +97,8 @@ class MetricCard:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts, ready for JSON, YAML or a logger."""
-        lists = {name: None if value is None else list(value) for name, value in self._tuples().items()}
-        return {**dataclasses.asdict(self), **lists}
-
-    def _tuples(self) -> dict[str, tuple | None]:
-        """What JSON makes lists of."""
-        return {"frame_size": self.frame_size, "interval": self.interval, "warnings": self.warnings}
+        content = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
 
     def differences(self, other: "MetricCard") -> list[str]:
         """Names of the fields that forbid comparing the two values; empty if they may be compared.
@@ -120,7 +119,7 @@ class MetricCard:
         Raises: ValueError if it is not the content of a card.
         """
         try:
-            lists = {name: tuple(content[name]) for name in ("frame_size", "interval", "warnings") if content.get(name)}
-            return cls(**{**content, "warnings": (), **lists})
+            lists = {name: tuple(content[name]) for name in TUPLES if content.get(name)}
+            return cls(**{**content, "warnings": (), "curve": (), **lists})
         except (TypeError, KeyError) as error:
             raise ValueError(f"This is not the card of a metric: {error}") from error

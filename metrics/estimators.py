@@ -235,6 +235,17 @@ class Memorisation(Estimator):
         return {"": Estimate(found.median_distance, (low, high))}
 
 
+@dataclass(frozen=True)
+class KeptRows(Estimator):
+    """No number: the features themselves, for pictures of them."""
+
+    names: ClassVar[tuple[str, ...]] = ()
+
+    def estimates(self, fake: Tensor, real: Tensor, rows_per_clip: int, device: torch.device) -> dict[str, Estimate]:
+        """None."""
+        return {}
+
+
 def num_clips(rows: Tensor, rows_per_clip: int) -> int:
     """How many clips the rows are of."""
     return len(rows) // rows_per_clip

@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
 
 from metrics.c3d import C3DNetwork, C3DTGANNetwork
 from metrics.clip_rules import (
@@ -99,9 +98,10 @@ class Protocol:
         """The key of each number, by the estimator's name for it: `precision2048_16f/...` of `prdc2048_16f/...`."""
         return {name: self.name.replace("prdc", name, 1) if name else self.name for name in self.estimator.names}
 
-    def build_network(self, **settings: Any) -> FeatureNetwork:
-        """The feature network, without its weights yet."""
-        return self.network(resize=self.resize, **settings)
+    def build_network(self, weights: str | None = None) -> FeatureNetwork:
+        """The feature network, its weights not yet loaded; they are in the file `weights`, or in the usual place."""
+        given = {} if weights is None else {"weights": weights}
+        return self.network(resize=self.resize, **given)
 
 
 _STYLEGAN_V = "StyleGAN-V (Skorokhodov et al. 2022, arXiv:2112.14683), src/metrics/metric_main.py"
