@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from metrics.paired import PSNR, SSIM
 from tests.metrics.small_network import random_clips
@@ -37,6 +38,19 @@ def test_ssim_of_flat_frames_is_what_the_means_say() -> None:
     dark, bright = (torch.full((1, 1, 1, 16, 16), level, dtype=torch.uint8) for level in (10, 200))
     c1 = (0.01 * 255) ** 2
     assert SSIM()(bright, dark).item() == pytest.approx((2 * 10 * 200 + c1) / (10**2 + 200**2 + c1), rel=1e-9)
+
+
+@pytest.mark.parametrize("size", [(11, 11), (17, 40)])
+def test_ssim_is_the_inner_part_of_the_map_of_torchmetrics(size: tuple[int, int]) -> None:
+    rng = torch.Generator().manual_seed(3)
+    real = torch.randint(0, 256, (2, 3, 2, *size), generator=rng, dtype=torch.uint8)
+    fake = (real.float() + 20 * torch.randn(real.shape, generator=rng)).clamp(0, 255).byte()
+    for frame in range(2):
+        pair = (clips[:, :, frame].double() for clips in (fake, real))
+        _, whole = structural_similarity_index_measure(*pair, data_range=255.0, return_full_image=True)
+        assert isinstance(whole, Tensor)
+        expected = whole[..., 5:-5, 5:-5].mean((1, 2, 3))
+        torch.testing.assert_close(SSIM()(fake, real)[:, frame], expected, rtol=0, atol=1e-12)
 
 
 def test_equal_frames() -> None:
