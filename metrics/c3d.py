@@ -33,7 +33,6 @@ class C3DNetwork(FeatureNetwork):
     """
 
     name = "c3d_ucf101"
-    published = False
     num_features = {"fvd": 4096, "is": 101}  # noqa: RUF012
     logits_of = "clips"
     default_resize = Resize(112, "bilinear_corners")

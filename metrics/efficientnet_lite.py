@@ -45,10 +45,10 @@ class EfficientNetLite0(FeatureNetwork):
     """
 
     name = "efficientnet_lite0"
-    published = False
     num_features = {"fid": 1280, "fvd": 400, "is": 1000}  # noqa: RUF012
     logits_of = "frames"
     default_resize = Resize(112, "bilinear_antialiased")
+    channels_last = True
     weight_file = EFFICIENTNET_LITE0
 
     def build(self) -> nn.Module:
@@ -60,7 +60,6 @@ class EfficientNetLite0(FeatureNetwork):
         assert isinstance(network, EfficientNetLite0Layers)
         num_clips, _, num_frames = clips.shape[:3]
         frames = (self.resized_frames(clips) - 127) / 128  # (N * T, 3, 112, 112)
-        frames = frames.contiguous(memory_format=torch.channels_last)
         frame_features = network(frames)  # (N * T, 1280)
         return {
             "fid": frame_features,
@@ -106,7 +105,6 @@ class EfficientNetLite0Layers(nn.Module):
         layers += [_convolution(state, "_conv_head", "_bn1"), nn.ReLU6(inplace=True)]
         layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
         self.features = nn.Sequential(*layers)
-        self.features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.classifier = nn.Linear(1280, 1000, device="meta")  # of features; logits (N, 1000)
         self.classifier.weight = nn.Parameter(state["_fc.weight"])
         self.classifier.bias = nn.Parameter(state["_fc.bias"])

@@ -25,14 +25,15 @@ class FeatureNetwork(ABC):
 
     Attributes:
         name: appears in keys and cards.
-        published: FID and FVD with this network carry the bare names (`fid50k`, `fvd2048_16f`); not where another
-            resize than the network's own is given.
         num_features: row lengths of what the network offers: {"fid": features of frames, "fvd": features of clips,
             "is": logits, before the softmax}.
         logits_of: what has a row of logits, "frames" or "clips"; where "is" is offered.
         default_resize: how a frame gets to the network's size where nothing else is asked for.
         input_size: height and width in pixels of the frames that the network takes; None: any.
         min_frames, max_frames: of a clip.
+        channels_last: whether the colours of a pixel lie side by side in memory, in frames and in the weights of
+            convolutions; None: on a CPU, where convolutions are faster so (docs/metric_speed.md).  Changes the features
+            by float32 rounding.
         weight_file: the row of `metrics.weight_files`.
 
     Args:
@@ -47,13 +48,13 @@ class FeatureNetwork(ABC):
     """
 
     name: str
-    published: bool
     num_features: dict[str, int]
     logits_of: Literal["frames", "clips"]
     default_resize: Resize | None = None
     input_size: int | None = None
     min_frames: int = 1
     max_frames: int | None = None
+    channels_last: bool | None = None
     weight_file: WeightFile
 
     def __init__(
@@ -70,8 +71,6 @@ class FeatureNetwork(ABC):
         self.weights = weights
         self.frames_per_pass = frames_per_pass
         self.resizer = resize or self.default_resize
-        if self.resizer != self.default_resize:
-            self.published = False
         self._network: nn.Module | None = None
 
     @property
@@ -120,7 +119,8 @@ class FeatureNetwork(ABC):
         self._check(clips)
         clips = clips.expand(-1, 3, -1, -1, -1)  # (N, 3, T, H, W)
         network = self.load().to(clips.device)
-        frames_per_pass = self.frames_per_pass or (16 if clips.device.type == "cpu" else 256)
+        arrange_weights(network, self._is_channels_last(clips.device))
+        frames_per_pass = self.frames_per_pass or self.default_frames_per_pass(clips.device)
         clips_per_pass = max(1, frames_per_pass // clips.shape[2])
         num_clips, num_missing = len(clips), -len(clips) % clips_per_pass
         clips = torch.cat([clips, clips[-1:].expand(num_missing, -1, -1, -1, -1)])  # whole passes
@@ -129,14 +129,24 @@ class FeatureNetwork(ABC):
         features = {name: torch.cat([rows[name] for rows in passes]) for name in self.num_features}
         return {name: rows[: len(rows) * num_clips // len(clips)] for name, rows in features.items()}
 
+    def default_frames_per_pass(self, device: torch.device) -> int:
+        """How many frames go through the network at a time where nothing else is asked for."""
+        return 16 if device.type == "cpu" else 256
+
     def resized_frames(self, clips: Tensor) -> Tensor:
         """Frames (N * T, 3, size, size) of clips (N, 3, T, H, W), float32 in 0..255, those of the first clip first."""
         frames = clips.transpose(1, 2).flatten(0, 1)  # (N * T, 3, H, W)
-        return frames.float() if self.resizer is None else self.resizer(frames)
+        frames = frames.float() if self.resizer is None else self.resizer(frames)
+        is_last = self._is_channels_last(frames.device)
+        return frames.contiguous(memory_format=torch.channels_last if is_last else torch.contiguous_format)
 
     def resized_clips(self, clips: Tensor) -> Tensor:
         """Clips (N, 3, T, size, size) of clips (N, 3, T, H, W), float32 in 0..255."""
+        # Of frames with channels last these are clips with channels last; no copy is made.
         return self.resized_frames(clips).unflatten(0, (len(clips), -1)).transpose(1, 2)
+
+    def _is_channels_last(self, device: torch.device) -> bool:
+        return device.type == "cpu" if self.channels_last is None else self.channels_last
 
     def _check(self, clips: Tensor) -> None:
         if clips.dtype != torch.uint8:
@@ -150,6 +160,13 @@ class FeatureNetwork(ABC):
                 f"{self.name} needs clips of {bound} {self.min_frames} frames; got {num_frames}. "
                 "Use clips of another length or another feature network."
             )
+
+
+def arrange_weights(network: nn.Module, channels_last: bool) -> None:
+    """Lay the weights of convolutions out in memory with channels last, or as torch makes them; copies where needed."""
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d} if channels_last else {}
+    for parameter in network.parameters():
+        parameter.data = parameter.data.contiguous(memory_format=formats.get(parameter.ndim, torch.contiguous_format))
 
 
 @contextmanager

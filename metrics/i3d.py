@@ -32,7 +32,6 @@ class I3DNetwork(FeatureNetwork):
     """
 
     name = "i3d_rgb_imagenet"
-    published = False
     num_features = {"fvd": 400}  # noqa: RUF012
     default_resize = Resize(224, "bilinear")
     input_size = 224

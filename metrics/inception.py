@@ -30,7 +30,6 @@ class InceptionV3Network(FeatureNetwork):
     """
 
     name = "inception_2015_12_05"
-    published = True
     num_features = {"fid": 2048, "is": 1008}  # noqa: RUF012
     logits_of = "frames"
     default_resize = Resize(299, "bilinear_tf1")

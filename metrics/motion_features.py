@@ -43,7 +43,6 @@ class MotionFeatures(FeatureNetwork):
     """
 
     name = "optical_flow"
-    published = False
     num_features = {"fvd": NUM_FEATURES}  # noqa: RUF012
     default_resize = Resize(64, "bilinear_antialiased")
     input_size = 64

@@ -30,10 +30,10 @@ class I3DTorchScriptNetwork(FeatureNetwork):
     """
 
     name = "i3d_torchscript"
-    published = True
     num_features = {"fvd": 400}  # noqa: RUF012
     input_size = 224
     min_frames = 10
+    channels_last = False
     weight_file = I3D_TORCHSCRIPT
 
     @property
@@ -71,11 +71,11 @@ class C3DTorchScriptNetwork(FeatureNetwork):
     """
 
     name = "c3d_ucf101_torchscript"
-    published = False
     num_features = {"is": 101}  # noqa: RUF012
     logits_of = "clips"
     input_size = 112
     min_frames = max_frames = 16
+    channels_last = False
     weight_file = C3D_UCF101_TORCHSCRIPT
 
     @property

@@ -129,7 +129,6 @@ class ColourFeatures(FeatureNetwork):
     """Features of a frame: its mean colour; of a clip: the mean over time and the last frame less the first."""
 
     name = "colours"
-    published = False
     num_features = {"fid": 3, "fvd": 6}  # noqa: RUF012
     resize = "none"
     weights_sha256 = "0" * 64

@@ -10,7 +10,6 @@ class SmallNetwork(FeatureNetwork):
     """Means of the four quarters of each channel: 12 numbers a frame, their means over time for a clip."""
 
     name = "quarters"
-    published = False
     num_features = {"fid": 12, "fvd": 12}  # noqa: RUF012
     resize = "none"
     min_frames = 2

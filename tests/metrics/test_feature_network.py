@@ -52,21 +52,18 @@ def test_unusable_clips_are_refused() -> None:
         SmallNetwork(frames_per_pass=0)
 
 
-def test_another_resize_is_said_and_takes_the_bare_name() -> None:
-    class Published(SmallNetwork):
-        published = True
+def test_another_resize() -> None:
+    class OfFourPixels(SmallNetwork):
         input_size = 4
 
-    assert Published().published
-    other = Published(resize=Resize(4))
-    assert not other.published
+    other = OfFourPixels(resize=Resize(4))
     assert other.resizer == Resize(4)
     clips = random_clips(2)
     assert other.resized_clips(clips).shape == (2, 3, 4, 4, 4)
     torch.testing.assert_close(other.resized_clips(clips)[1, :, 2], other.resized_frames(clips)[6])
     torch.testing.assert_close(other.resized_frames(clips)[6:7], Resize(4)(clips[1:, :, 2]))
     with pytest.raises(ValueError, match="quarters takes frames of 4x4 pixels; got a resize to 5"):
-        Published(resize=Resize(5))
+        OfFourPixels(resize=Resize(5))
 
 
 def test_clips_of_one_length_only() -> None:

@@ -57,7 +57,7 @@ def check_agreement(weights: Path, golden: Golden, case: str) -> None:
 
 def test_measures_the_frames_of_clips(weights: Path, golden: Golden) -> None:
     network = InceptionV3Network(weights, frames_per_pass=4)
-    assert (network.name, network.published, network.logits_of) == ("inception_2015_12_05", True, "frames")
+    assert (network.name, network.logits_of) == ("inception_2015_12_05", "frames")
     assert network.weights_sha256 == file_sha256(weights)
     clips = frames(golden, "a").unflatten(0, (2, 2)).transpose(1, 2)  # (2, 3, 2, H, W)
     rows = network(clips)
@@ -66,9 +66,8 @@ def test_measures_the_frames_of_clips(weights: Path, golden: Golden) -> None:
 
 
 def test_clean_fid_is_another_resize(network: InceptionV3, weights: Path, golden: Golden) -> None:
-    """And no longer the metric of the bare name."""
     clean = InceptionV3Network(weights, frames_per_pass=1, resize=Resize(299, "bicubic_pil"))
-    assert (clean.resize, clean.published) == ("299x299, bicubic as PIL, antialiased, stretched", False)
+    assert clean.resize == "299x299, bicubic as PIL, antialiased, stretched"
     images = frames(golden, "c")[:1]
     with torch.no_grad():
         expected = network((Resize(299, "bicubic_pil")(images) - 128) / 128)
@@ -78,7 +77,7 @@ def test_clean_fid_is_another_resize(network: InceptionV3, weights: Path, golden
 
 def test_the_default_resize_may_be_spelt_out() -> None:
     assert InceptionV3Network().resize == "299x299, bilinear as TensorFlow 1, stretched"
-    assert InceptionV3Network(resize=Resize(299, "bilinear_tf1")).published
+    assert InceptionV3Network(resize=Resize(299, "bilinear_tf1")).resize == InceptionV3Network().resize
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def random_clips(num_clips: int, num_frames: int = 16, height: int = 12, width: 
 def test_i3d_is_called_as_stylegan_v_calls_it(publish: Publish) -> None:
     path = publish(I3DTorchScriptNetwork, Detector())
     network = I3DTorchScriptNetwork(path)
-    assert (network.name, network.published, network.weights_sha256) == ("i3d_torchscript", True, file_sha256(path))
+    assert (network.name, network.weights_sha256) == ("i3d_torchscript", file_sha256(path))
     assert network.resize == "224x224, by i3d_torchscript.pt itself, stretched"
     clips = random_clips(3)
     rows = network(clips)["fvd"]
@@ -85,7 +85,6 @@ def test_i3d_is_called_as_stylegan_v_calls_it(publish: Publish) -> None:
 
 def test_i3d_with_frames_resized_here(publish: Publish) -> None:
     network = I3DTorchScriptNetwork(publish(I3DTorchScriptNetwork, Detector()), resize=Resize(224, crop=True))
-    assert not network.published
     assert network.resize == "224x224, bilinear, not antialiased, short side scaled, middle cut out"
     clips = random_clips(1)
     rows = network(clips)["fvd"]
@@ -105,7 +104,7 @@ def test_size_of_a_pass_does_not_matter(publish: Publish, frames_per_pass: int) 
 
 def test_c3d_gives_logits_of_its_probabilities(publish: Publish) -> None:
     network = C3DTorchScriptNetwork(publish(C3DTorchScriptNetwork, Classifier()))
-    assert (network.name, network.published, network.logits_of) == ("c3d_ucf101_torchscript", False, "clips")
+    assert (network.name, network.logits_of) == ("c3d_ucf101_torchscript", "clips")
     assert network.resize == "112x112, by c3d_ucf101.pt itself"
     clips = random_clips(2)
     logits = network(clips)["is"]
