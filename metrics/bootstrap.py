@@ -4,8 +4,8 @@ All follow Efron and Tibshirani 1993, "An Introduction to the Bootstrap": the ge
 replacement and as many as there were, and the metric is taken of each such resample.  The real clips stay as they are.
 Every interval is a function of its data and `seed`.
 
-A metric that is a mean over clips gets the percentiles of its resamples (their chapter 13).  The others are drawn by
-blocks of clips, and get
+A metric that is a mean or a median over clips gets the percentiles of its resamples (their chapter 13).  The others are
+drawn by blocks of clips, and get
 
     value -+ 1.96 standard deviations of the resamples      (their chapters 6 and 12),
 
@@ -35,11 +35,38 @@ Interval = tuple[float, float]
 
 
 def mean_interval(values: Tensor, num_resamples: int = 1000, seed: int = 0, clips: Tensor | None = None) -> Interval:
-    """95 % percentile interval (low, high) of the mean of values of generated clips.
+    """95 % percentile interval (low, high) of the mean of values of generated clips, see `percentile_interval`.
 
     For metrics that are such means: paired scores, precision, density.
+    """
+    return percentile_interval(values, np.mean, num_resamples, seed, clips)
+
+
+def median_interval(values: Tensor, num_resamples: int = 1000, seed: int = 0, clips: Tensor | None = None) -> Interval:
+    """95 % percentile interval (low, high) of the median, the lower one of two, as `torch.median`; see
+    `percentile_interval`."""
+    return percentile_interval(values, lower_median, num_resamples, seed, clips)
+
+
+def lower_median(values: np.ndarray) -> float:
+    """The median of values (N,), of an even number the lower one."""
+    middle = (len(values) - 1) // 2
+    return float(np.partition(values, middle)[middle])
+
+
+def percentile_interval(
+    values: Tensor,
+    statistic: Callable[[np.ndarray], float],
+    num_resamples: int = 1000,
+    seed: int = 0,
+    clips: Tensor | None = None,
+) -> Interval:
+    """95 % percentile interval (low, high) of a statistic of values of generated clips.
+
+    For what does not depend on the number of values but by chance: a mean, a median.
 
     Args:
+        statistic: of values (N,) float64.
         values: (N,) of any dtype, finite.
         num_resamples: 1000 are what percentiles need (Efron and Tibshirani 1993, section 13.3).
         clips: whole numbers (N,): the clip of each value, where several values, those of its frames, are from one clip.
@@ -48,21 +75,28 @@ def mean_interval(values: Tensor, num_resamples: int = 1000, seed: int = 0, clip
     Raises: ValueError for another shape, values that are not finite, and fewer than 2 clips.
     """
     if values.ndim != 1:
-        raise ValueError(f"An interval of a mean takes values (N,); got shape {tuple(values.shape)}.")
+        raise ValueError(f"A percentile interval takes values (N,); got shape {tuple(values.shape)}.")
     if not values.isfinite().all():
-        raise ValueError("An interval of a mean takes finite values; got one that is not.")
-    sums, counts = values.detach().cpu().double().numpy(), np.ones(len(values))
-    if clips is not None:
-        _, clip_of = np.unique(checked_indices(clips, len(values)).cpu().numpy(), return_inverse=True)
-        sums, counts = np.bincount(clip_of, weights=sums), np.bincount(clip_of).astype(float)
-    _check_drawing("clips", len(sums), num_resamples)
+        raise ValueError("A percentile interval takes finite values; got one that is not.")
+    numbers = values.detach().cpu().double().numpy()
+    clip_of = np.arange(len(numbers)) if clips is None else checked_indices(clips, len(values)).cpu().numpy()
+    _, clip_of, counts = np.unique(clip_of, return_inverse=True, return_counts=True)
+    _check_drawing("clips", len(counts), num_resamples)
+    numbers = numbers[np.argsort(clip_of, kind="stable")]  # those of a clip side by side
+    starts = np.cumsum(counts) - counts
     rng = np.random.default_rng(seed)
-    means = np.empty(num_resamples)
+    found = np.empty(num_resamples)
     for resample in range(num_resamples):  # one after the other: together they would take N x num_resamples numbers
-        drawn = rng.integers(len(sums), size=len(sums))
-        means[resample] = sums[drawn].sum() / counts[drawn].sum()
-    low, high = np.percentile(means, [2.5, 97.5])
+        drawn = rng.integers(len(counts), size=len(counts))
+        found[resample] = statistic(numbers[_places(starts[drawn], counts[drawn])])
+    low, high = np.percentile(found, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _places(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The places starts[i], ..., starts[i] + counts[i] - 1 of each i, one after the other."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
 
 
 def block_interval(

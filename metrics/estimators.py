@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from metrics.bootstrap import Interval, frechet_interval, mean_interval
+from metrics.bootstrap import Interval, frechet_interval, median_interval
 from metrics.feature_rows import FeatureRows
 from metrics.feature_statistics import BlockSums, FeatureStatistics, Gaussian
 from metrics.inception_score import ClassStatistics, ClassSums, splits_in_order
@@ -57,8 +57,13 @@ class Estimator(ABC):
         """Name and settings, for cards."""
         return {"name": type(self).__name__, **asdict(self)}
 
-    def real_kind(self) -> str:
-        """Names what is kept of the real side: estimators of one kind share it."""
+    @property
+    def least_rows(self) -> int:
+        """Rows that each side needs."""
+        return 2
+
+    def kind(self, is_real: bool) -> str:
+        """Names what is kept of a side: estimators that keep the same of the same clips share it."""
         return f"rows of {self.features}"
 
     def accumulator(self, sizes: Sizes, is_real: bool) -> Metric:
@@ -96,9 +101,9 @@ class Frechet(Estimator):
 
     unbiased: bool = True
 
-    def real_kind(self) -> str:
-        """Mean and covariance."""
-        return f"Gaussian of {self.features}, over {self.covariance_divisor}"
+    def kind(self, is_real: bool) -> str:
+        """Mean and covariance, or what they are made of."""
+        return f"{'Gaussian' if is_real else 'block sums'} of {self.features}, over {self.covariance_divisor}"
 
     def accumulator(self, sizes: Sizes, is_real: bool) -> Metric:
         """Sums; of generated clips in blocks, fewer where one takes much memory (32 MiB for 2048 features)."""
@@ -136,9 +141,9 @@ class KernelDistance(Estimator):
 
     def estimates(self, fake: Tensor, real: Tensor, rows_per_clip: int, device: torch.device) -> dict[str, Estimate]:
         """The distance."""
-        clips = torch.arange(len(fake)) // rows_per_clip
-        sums = KernelSums.of(real.to(device), fake.to(device), min(MAX_BLOCKS, num_clips(fake, rows_per_clip)), clips)
-        return {"": Estimate(sums.distance(), sums.interval())}
+        clips, num_blocks = blocks_of(fake, rows_per_clip)
+        sums = KernelSums.of(real.to(device), fake.to(device), num_blocks, clips)
+        return {"": Estimate(sums.distance(), sums.interval() if num_blocks > 1 else None)}
 
 
 @dataclass(frozen=True)
@@ -154,14 +159,22 @@ class KernelSubsets(Estimator):
     subset_size: int = 1000
     factor: float = 1.0
 
+    @property
+    def least_rows(self) -> int:
+        """A subset's."""
+        return self.subset_size
+
     def estimates(self, fake: Tensor, real: Tensor, rows_per_clip: int, device: torch.device) -> dict[str, Estimate]:
         """The mean; the interval is that of the distance over all rows, moved to the mean."""
         real, fake = real.to(device), fake.to(device)
         mean, deviation = kernel_inception_distance(real, fake, self.num_subsets, self.subset_size)
-        clips = torch.arange(len(fake)) // rows_per_clip
-        sums = KernelSums.of(real, fake, min(MAX_BLOCKS, num_clips(fake, rows_per_clip)), clips)
-        low, high = (bound - sums.distance() + mean for bound in sums.interval())
-        return {"": Estimate(self.factor * mean, (self.factor * low, self.factor * high), self.factor * deviation)}
+        clips, num_blocks = blocks_of(fake, rows_per_clip)
+        interval = None
+        if num_blocks > 1:
+            sums = KernelSums.of(real, fake, num_blocks, clips)
+            low, high = (self.factor * (bound - sums.distance() + mean) for bound in sums.interval())
+            interval = low, high
+        return {"": Estimate(self.factor * mean, interval, self.factor * deviation)}
 
 
 @dataclass(frozen=True)
@@ -177,6 +190,15 @@ class InceptionScore(Estimator):
     shuffle_seed: int | None = None
     needs_real: ClassVar[bool] = False
 
+    @property
+    def least_rows(self) -> int:
+        """Two in each split."""
+        return 2 * self.num_splits
+
+    def kind(self, is_real: bool) -> str:
+        """Sums of class probabilities, split by split."""
+        return f"class sums of {self.num_splits} splits, shuffled by {self.shuffle_seed}"
+
     def accumulator(self, sizes: Sizes, is_real: bool) -> Metric:
         """Sums of class probabilities."""
         split_of = splits_in_order(sizes.num_clips * sizes.rows_per_clip, self.num_splits, self.shuffle_seed)
@@ -191,7 +213,8 @@ class InceptionScore(Estimator):
     def estimates(self, fake: ClassSums, real: None, rows_per_clip: int, device: torch.device) -> dict[str, Estimate]:
         """The mean over splits, and their standard deviation where there are several."""
         mean, deviation = fake.score()
-        return {"": Estimate(mean, fake.interval(), deviation if self.num_splits > 1 else None)}
+        interval = fake.interval() if fake.count.shape[1] > 1 else None
+        return {"": Estimate(mean, interval, deviation if self.num_splits > 1 else None)}
 
 
 @dataclass(frozen=True)
@@ -207,19 +230,23 @@ class PrecisionRecall(Estimator):
     num_neighbours_of_density: int = 5
     names: ClassVar[tuple[str, ...]] = ("precision", "recall", "density", "coverage")
 
+    @property
+    def least_rows(self) -> int:
+        """One more than neighbours."""
+        return 1 + max(self.num_neighbours, self.num_neighbours_of_density)
+
     def estimates(self, fake: Tensor, real: Tensor, rows_per_clip: int, device: torch.device) -> dict[str, Estimate]:
         """All four."""
-        clips = torch.arange(len(fake)) // rows_per_clip
-        blocks = {"num_blocks": min(MAX_BLOCKS, num_clips(fake, rows_per_clip)), "clips": clips}
+        clips, num_blocks = blocks_of(fake, rows_per_clip)
         real, fake = real.to(device), fake.to(device)
-        precision, recall = precision_recall(real, fake, self.num_neighbours, **blocks)
-        density, coverage = density_coverage(real, fake, self.num_neighbours_of_density, **blocks)
-        return {
-            "precision": Estimate(precision.value, precision.interval(clips=clips)),
-            "recall": Estimate(recall.value, recall.interval()),
-            "density": Estimate(density.value, density.interval(clips=clips)),
-            "coverage": Estimate(coverage.value, coverage.interval()),
-        }
+        precision, recall = precision_recall(real, fake, self.num_neighbours, num_blocks, clips)
+        density, coverage = density_coverage(real, fake, self.num_neighbours_of_density, num_blocks, clips)
+        intervals: list[Interval | None] = [None] * 4
+        if num_blocks > 1:
+            intervals = [precision.interval(clips=clips), recall.interval()]
+            intervals += [density.interval(clips=clips), coverage.interval()]
+        values = [precision.value, recall.value, density.value, coverage.value]
+        return {name: Estimate(*each) for name, *each in zip(self.names, values, intervals, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -227,12 +254,17 @@ class Memorisation(Estimator):
     """Median distance of generated clips to the nearest of the real ones, here those of the training, see
     `metrics.memorisation`."""
 
+    @property
+    def least_rows(self) -> int:
+        """One has a distance already."""
+        return 1
+
     def estimates(self, fake: Tensor, real: Tensor, rows_per_clip: int, device: torch.device) -> dict[str, Estimate]:
-        """The median; its interval is that of the mean, moved to the median."""
+        """The median."""
         found = memorisation(fake.to(device), real.to(device))
-        mean = found.distances.mean().item()
-        low, high = (bound - mean + found.median_distance for bound in mean_interval(found.distances))
-        return {"": Estimate(found.median_distance, (low, high))}
+        clips, num_blocks = blocks_of(fake, rows_per_clip)
+        interval = median_interval(found.distances, clips=clips) if num_blocks > 1 else None
+        return {"": Estimate(found.median_distance, interval)}
 
 
 @dataclass(frozen=True)
@@ -241,11 +273,16 @@ class KeptRows(Estimator):
 
     names: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def least_rows(self) -> int:
+        """None need be there."""
+        return 1
+
     def estimates(self, fake: Tensor, real: Tensor, rows_per_clip: int, device: torch.device) -> dict[str, Estimate]:
         """None."""
         return {}
 
 
-def num_clips(rows: Tensor, rows_per_clip: int) -> int:
-    """How many clips the rows are of."""
-    return len(rows) // rows_per_clip
+def blocks_of(rows: Tensor, rows_per_clip: int) -> tuple[Tensor, int]:
+    """The clip of each row, (N,), and how many blocks of clips a bootstrap makes of them."""
+    return torch.arange(len(rows)) // rows_per_clip, min(MAX_BLOCKS, len(rows) // rows_per_clip)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metrics.bootstrap import block_interval, block_of_rows, frechet_interval, mean_interval
+from metrics.bootstrap import block_interval, block_of_rows, frechet_interval, mean_interval, median_interval
 from metrics.feature_statistics import BlockSums, FeatureStatistics
 
 
@@ -24,6 +24,21 @@ def test_of_a_mean_is_the_textbook_interval() -> None:
 def test_contains_the_true_mean_19_times_out_of_20() -> None:
     intervals = [mean_interval(torch.rand(50), num_resamples=200, seed=seed) for seed in range(200)]
     assert 180 <= sum(low < 0.5 < high for low, high in intervals) <= 199
+
+
+def test_of_a_median_contains_the_true_one_19_times_out_of_20() -> None:
+    """Of a skewed distribution, whose mean is elsewhere."""
+    draws = [torch.empty(101).exponential_() for _ in range(200)]
+    intervals = [median_interval(each, num_resamples=200, seed=seed) for seed, each in enumerate(draws)]
+    assert 180 <= sum(low < 0.6931 < high for low, high in intervals) <= 199
+    assert sum(high < 1 for _, high in intervals) > 150  # the mean
+    for each, (low, high) in zip(draws, intervals, strict=True):
+        assert low <= each.median() <= high
+
+
+def test_of_a_median_of_an_even_number_is_the_lower_one() -> None:
+    assert median_interval(torch.tensor([1.0, 1.0, 1.0, 1.0, 9.0, 9.0]), num_resamples=20)[0] == 1
+    assert median_interval(torch.tensor([1.0, 2.0]), num_resamples=500) == (1, 2)
 
 
 def test_of_equal_values_is_a_point() -> None:
