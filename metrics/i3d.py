@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metrics.feature_network import FeatureNetwork
+from metrics.folding import fold_normalisation
 from metrics.resizing import Resize
 from metrics.same_padding import pad_same
 from metrics.weight_files import I3D_PRETRAINED_400, I3D_RGB_IMAGENET
@@ -40,10 +41,11 @@ class I3DNetwork(FeatureNetwork):
     norm_epsilon = 1e-3
 
     def build(self) -> nn.Module:
-        """`I3D` with the published weights."""
+        """`I3D` with the published weights, normalisation folded into the convolutions."""
         with torch.device("meta"):  # no random numbers are drawn for weights that are replaced at once
             network = I3D(self.norm_epsilon)
         load_into(network, load_weights(self.find_weights()))
+        fold_normalisation(network.eval())
         return network
 
     def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:

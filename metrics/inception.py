@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metrics.feature_network import FeatureNetwork
+from metrics.folding import fold_normalisation
 from metrics.inception_blocks import BlockA, BlockB, BlockC, BlockD, BlockE, Conv
 from metrics.resizing import Resize
 from metrics.weight_files import INCEPTION_2015_12_05
@@ -37,10 +38,11 @@ class InceptionV3Network(FeatureNetwork):
     weight_file = INCEPTION_2015_12_05
 
     def build(self) -> nn.Module:
-        """`InceptionV3` with the published weights."""
+        """`InceptionV3` with the published weights, normalisation folded into the convolutions."""
         with torch.device("meta"):  # no random numbers are drawn for weights that are replaced at once
             network = InceptionV3()
         load_into(network, load_weights(self.find_weights()))
+        fold_normalisation(network.eval())
         return network
 
     def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:

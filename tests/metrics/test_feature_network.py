@@ -128,3 +128,24 @@ def test_features_do_not_depend_on_autocast_and_inference_mode() -> None:
         inside = network(clips)
     assert inside["fid"].dtype == torch.float32
     assert torch.equal(inside["fid"], network(clips)["fid"])
+
+
+@pytest.mark.parametrize(("channels_last", "expected"), [(None, True), (True, True), (False, False)])
+def test_layout_of_frames_clips_and_weights(channels_last: bool | None, expected: bool) -> None:
+    class Convolutions(SmallNetwork):
+        num_features = {"fvd": 2}  # noqa: RUF012
+
+        def build(self) -> nn.Module:
+            return nn.Sequential(nn.Conv3d(3, 4, 3), nn.Flatten(0, 1), nn.Conv2d(2, 2, 3))
+
+        def extract(self, network: nn.Module, clips: Tensor) -> dict[str, Tensor]:
+            frames, same_clips = self.resized_frames(clips), self.resized_clips(clips)
+            assert frames.is_contiguous(memory_format=torch.channels_last) is expected
+            assert same_clips.is_contiguous(memory_format=torch.channels_last_3d) is expected
+            for convolution, last in ((network[0], torch.channels_last_3d), (network[2], torch.channels_last)):
+                assert convolution.weight.is_contiguous(memory_format=last) is expected
+            return {"fvd": torch.zeros(len(clips), 2)}
+
+    network = Convolutions()
+    network.channels_last = channels_last
+    network(random_clips(2))
