@@ -37,15 +37,18 @@ class FrechetReference:
         tr((A B)^(1/2)) = sum of sqrt(eigenvalues of R^T B R),
 
     a symmetric matrix: there is no root of a product that is not, and no imaginary part to throw away.  R (D, rank)
-    comes from one decomposition of A with eigenvectors, here; a distance then takes two products and eigenvalues
-    without vectors (4/3 D^3 operations for the latter), all the cheaper the fewer samples than dimensions A has.
+    is made of A once, here; a distance then takes some products and eigenvalues without vectors (4/3 D^3 operations
+    for the latter), all the cheaper the fewer samples than dimensions A has.
 
     Rounding leaves something of either sign in place of eigenvalues that are 0, and the root makes it large (1e-16 to
     1e-8).  In A and B it is within 1e-12 of the largest eigenvalue, or of |mean|^2 from the difference of sums that
-    made the covariance; such eigenvalues are taken as zero and their directions dropped.  In R^T B R it is an epsilon
-    or so of the largest; where that may change the distance by more than `accuracy` (spectra that fall by many orders
-    of magnitude, a B of lower rank than A), B is decomposed, too, and the roots are found as the singular values of
-    R^T S, B = S S^T, each on its own scale.
+    made the covariance; such eigenvalues are taken as zero and their directions dropped.  Where there are none, R is a
+    Cholesky factor, which takes an eighth of the time of a decomposition with eigenvectors; that there are none is
+    proved by 1 / trace of the inverse, which no eigenvalue is below.
+
+    In R^T B R it is an epsilon or so of the largest; where that may change the distance by more than `accuracy`
+    (spectra that fall by many orders of magnitude, a B of lower rank than A), the roots are found as the singular
+    values of R^T S, B = S S^T, each on its own scale.
 
     Args:
         mean: (D,).
@@ -76,17 +79,23 @@ class FrechetReference:
     def _trace_of_root(self, mean: Tensor, covariance: Tensor, tolerance: float) -> float:
         if self._factor.shape[1] == 0:
             return 0.0
-        product = self._factor.T @ covariance @ self._factor  # (rank, rank)
+        root = _cholesky(mean, covariance)
+        if root is not None:  # B has no direction of rounding alone; what is left is that of these products
+            root = self._factor.T @ root  # (rank, D)
+            product = root @ root.T
+            noise = EPSILON * product.trace().item()
+        else:
+            product = self._factor.T @ covariance @ self._factor  # (rank, rank)
+            # Rounding of this product and its eigenvalues, and of the sums that made the covariance.
+            scale = covariance.norm().item() + mean.square().sum().item()
+            noise = EPSILON * self._factor.square().sum(dim=0).amax().item() * scale
         squares = _eigvalsh((product + product.T) / 2)
-        # Rounding of this product and its eigenvalues, and of the sums that made the covariance.
-        scale = covariance.norm().item() + mean.square().sum().item()
-        noise = EPSILON * self._factor.square().sum(dim=0).amax().item() * scale
         kept = squares > noise
         # Of what is kept the errors have either sign; what is dropped may have been as large as the noise.
         error = noise / 2 * squares[kept].reciprocal().sum().sqrt() + (~kept).sum() * noise**0.5
         if squares.amin() >= -noise and 2 * error <= tolerance:
             return squares[kept].sqrt().sum().item()
-        return _sum_of_singular_values(self._factor.T @ _factor(mean, covariance))
+        return _sum_of_singular_values(self._factor.T @ _factor(mean, covariance) if root is None else root)
 
 
 def _device(tensor: Tensor) -> torch.device:
@@ -110,15 +119,31 @@ def _checked(mean: Tensor, covariance: Tensor, device: torch.device) -> tuple[Te
 
 def _factor(mean: Tensor, covariance: Tensor) -> Tensor:
     """R (D, rank) with R R^T = covariance."""
+    cholesky = _cholesky(mean, covariance)
+    if cholesky is not None:
+        return cholesky
     eigenvalues, eigenvectors = _eigh(covariance)
-    largest = max(eigenvalues.abs().amax().item(), mean.square().sum().item())
-    noise = 1e-12 * largest
+    noise = _noise(mean, eigenvalues.abs().amax())
     if eigenvalues.amin() < -max(noise, 1e-6 * eigenvalues.amax().item()):
         raise ValueError(
             f"Not a covariance: its smallest eigenvalue is {eigenvalues.amin():.3g}, and must be at least 0."
         )
     kept = eigenvalues > noise
     return eigenvectors[:, kept] * eigenvalues[kept].sqrt()
+
+
+def _cholesky(mean: Tensor, covariance: Tensor) -> Tensor | None:
+    """R (D, D) with R R^T = covariance; None where an eigenvalue is, or may be, rounding noise."""
+    factor, info = torch.linalg.cholesky_ex(covariance)
+    if info.item() != 0:
+        return None
+    smallest = 1 / torch.cholesky_inverse(factor).trace().item()  # at most the smallest eigenvalue
+    return factor if smallest > _noise(mean, covariance.norm()) else None
+
+
+def _noise(mean: Tensor, largest: Tensor) -> float:
+    """What rounding may leave in place of an eigenvalue that is 0, `largest` being the largest or more."""
+    return 1e-12 * max(largest.item(), mean.square().sum().item())
 
 
 def _sum_of_singular_values(matrix: Tensor) -> float:

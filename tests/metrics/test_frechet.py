@@ -109,7 +109,24 @@ def test_other_errors_of_a_decomposition_are_not_hidden(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(torch.linalg, "eigh", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
-        FrechetReference(*random_gaussian(0))
+        FrechetReference(*moments(torch.randn(5, 8, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 1.0, 2.0])
+def test_full_covariances_need_no_eigenvectors_unless_they_fall_far(
+    decay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cholesky factors give the singular values' distance, and are taken where no eigenvalue may be rounding."""
+    deviations = torch.arange(1, 121, dtype=torch.float64) ** -decay  # 2.0: eigenvalues over 8 orders
+    real, fake = (1 + torch.randn(400, 120, dtype=torch.float64) * deviations for _ in range(2))
+    roots = [(each - each.mean(0)).T / (len(each) - 1) ** 0.5 for each in (real, fake)]
+    expected = (real.mean(0) - fake.mean(0)).square().sum() + sum(root.square().sum() for root in roots)
+    expected -= 2 * torch.linalg.svdvals(roots[0].T @ roots[1]).sum()
+    eigh, calls = torch.linalg.eigh, []
+    monkeypatch.setattr(torch.linalg, "eigh", lambda matrix: (calls.append(1), eigh(matrix))[1])
+    sides = [*moments(real), *moments(fake)]
+    assert abs(frechet_distance(*sides) - expected.item()) < 1e-9 * (sides[1].trace() + sides[3].trace())
+    assert bool(calls) is (decay > 1)
 
 
 def test_float32_moments_are_computed_with_in_float64() -> None:
