@@ -10,19 +10,31 @@ from metrics.protocols import Protocol
 
 if TYPE_CHECKING:
     from evaluation.measuring import Pass
+    from evaluation.sides import NumberedClips
 
 
 def cards_of(
-    made_by: "Pass", protocol: Protocol, trials: Sequence[dict[str, Estimate]], num_real: int
+    made_by: "Pass",
+    protocol: Protocol,
+    trials: Sequence[dict[str, Estimate]],
+    real_clips: "NumberedClips | None",
+    fake_clips: "NumberedClips",
 ) -> list[MetricCard]:
     """A card for each number of a protocol.
 
     Args:
         trials: the estimates of each trial, by the estimator's name for the number.
-        num_real: real clips that were used.
+        real_clips, fake_clips: of the last trial.
     """
     asked, network, estimator = made_by.measurement, made_by.network, protocol.estimator
-    rows, real = made_by.rows_per_clip(protocol), asked.real
+    rows, num_real = made_by.rows_per_clip(protocol), made_by.num_real(protocol, real_clips)
+    real = asked.real if num_real else None
+    warnings = warnings_about(made_by, protocol, num_real)
+    warnings += [
+        too_short(side, clips)
+        for side, clips in (("real", real_clips if num_real else None), ("fake", fake_clips))
+        if clips is not None and clips.num_too_short
+    ]
     height, width = asked.size_for(protocol)
     cards = []
     for name, key in protocol.keys.items():
@@ -42,7 +54,7 @@ def cards_of(
                 resize=network.resize,
                 feature_network=network.name,
                 weights_sha256=network.weights_sha256,
-                real_fingerprint=real.fingerprint if real is not None and num_real else "",
+                real_fingerprint=real.fingerprint if real is not None else "",
                 real_split="all",
                 real_clips_sha256="",
                 seed=asked.seed,
@@ -51,14 +63,20 @@ def cards_of(
                 step=asked.fake.step,
                 num_trials=protocol.num_trials,
                 estimator=estimator.as_dict(),
-                real_rule=protocol.real_rule.as_dict() if num_real else None,
+                real_rule=protocol.real_rule.as_dict() if real is not None else None,
                 fake_rule=protocol.fake_rule.as_dict() if not asked.fake.sampling else None,
+                settings={"real_frame_stride": real.frame_stride} if real is not None else {},
                 source=protocol.source,
                 fake=asked.fake.description,
-                warnings=tuple(warnings_about(made_by, protocol, num_real)),
+                warnings=tuple(warnings),
             )
         )
     return cards
+
+
+def too_short(side: str, clips: "NumberedClips") -> str:
+    """A warning of videos that gave no clip."""
+    return f"{clips.num_too_short} {side} videos are too short and were left out"
 
 
 def joined(trials: Sequence[Estimate]) -> Estimate:

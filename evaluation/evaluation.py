@@ -1,129 +1,206 @@
 """One evaluation from its options to its results: opens both sides, measures, writes cards and page."""
 
 import argparse
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from evaluation.clip_set import ClipSet
-from evaluation.measuring import FeatureMeasurement, Pass, Processes
+from evaluation.measuring import FeatureMeasurement, Outcome
 from evaluation.open_videos import open_videos
 from evaluation.page import write_page
+from evaluation.page_content import PAGE, clips_to_show, with_page
+from evaluation.processes import MISTAKES, Processes, one_line
 from evaluation.results import Results
 from evaluation.scoring import ScoreMeasurement
-from evaluation.shown_clips import PairedScores
-from evaluation.sides import Files, Generated, NumberedClips, Side
-from evaluation.trained_run import TrainedRun, open_run
+from evaluation.sides import Files, Generated, Side
+from evaluation.trained_run import open_run
 from experiment.saved_run import is_run_folder
-from metrics.card import MetricCard
-from metrics.estimators import KeptRows
-from metrics.protocols import PUBLISHED, Protocol, nearest, protocol_named
+from metrics.protocols import FORMS, PUBLISHED, Protocol, nearest, protocol_named
 from metrics.score_protocols import PERCEPTUAL_INDEX, SCORES, ScoreProtocol, is_score, score_protocol_named
 
 NUM_VIDEOS = 256  # that a run makes for scores of single clips
-MOST_ON_PAGE = 1000
-PAGE = "page"  # the name of the protocol that keeps features for it
+FRAMES_PER_CLIP = 16  # of clips that protocols of frames are taken from
+FPS = 8.0  # of clips on the page, where nothing says it
+OF_RUNS = {"checkpoint": "last", "weights": "ema", "truncation": None, "num_videos": None}  # options and defaults
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is measured, checked and ready."""
+
+    names: Sequence[str]
+    real: Files | None
+    fake: Side
+    features: FeatureMeasurement
+    scores: ScoreMeasurement
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What comes of each name, in the order in which they are computed; a collective call."""
+        for outcome in chain(self.features.measure(), self.scores.measure()):
+            if outcome.name != PAGE:
+                yield outcome
+
+    def results(self, found: dict[str, Outcome]) -> Results:
+        """Of what there is so far, in the order of the names."""
+        not_yet = Outcome("", failure="not measured, the evaluation was stopped before")
+        outcomes = {name: found.get(name, not_yet) for name in self.names}
+        return Results(
+            tuple(card for outcome in outcomes.values() for card in outcome.cards),
+            self.real.description if self.real is not None else "none",
+            self.fake.description,
+            {name: outcome.failure for name, outcome in outcomes.items() if outcome.failure},
+        )
 
 
 def evaluate(options: argparse.Namespace, device: torch.device) -> tuple[Results | None, Path | None]:
     """Measure what the options of `evaluate.py` say; a collective call where several processes run.
 
+    What has been computed is written after each pass, so that nothing that comes later can take it away.
+
     Returns: the results and the path of the page, on the first process.
-    Raises: ValueError or FileNotFoundError, in one line, before anything is computed where that can be known.
+    Raises: ValueError or OSError, in one line, before anything is computed where that can be known.
     """
-    names = [name for name in options.metrics.split(",") if name]
-    if len(set(names)) < len(names) or not names:
-        raise ValueError(f"--metrics {options.metrics}: give one name or more, each once, with commas between")
-    for name in names:  # before anything is opened
-        _ = score_protocol_named(name) if is_score(name) else checked(name, frames_per_clip=1)
     processes = Processes.running()
+    evaluation = processes.one_then_all(lambda: prepared(options, device, processes))
+    found: dict[str, Outcome] = {}
+    results = evaluation.results(found)
+    for outcome in evaluation.outcomes():
+        found[outcome.name] = outcome
+        if processes.is_first:
+            results = evaluation.results(found)
+            results.write(options.output)
+    if not processes.is_first:
+        return None, None
+    if options.no_page:
+        return results, None
+    try:
+        return results, page_of(evaluation, results, options)
+    except MISTAKES as error:
+        results = replace(results, failed={**results.failed, PAGE: one_line(error)})
+        results.write(options.output)
+        return results, None
+
+
+def prepared(options: argparse.Namespace, device: torch.device, processes: Processes) -> Evaluation:
+    """Opens both sides and finds out whether all can be measured.
+
+    Raises: ValueError or OSError, in one line.
+    """
+    names = checked_names(options.metrics)
+    check_output(options.output)
     real, fake = open_sides(options, device)
-    frames_per_clip = num_frames_of(fake)
-    wanted: dict[str, Protocol | ScoreProtocol] = {
-        name: score_protocol_named(name) if is_score(name) else checked(name, frames_per_clip) for name in names
+    frames_per_clip = fake.longest if isinstance(fake, Generated) else min(FRAMES_PER_CLIP, fake.longest)
+    wanted = [named(name, frames_per_clip) for name in names]
+    protocols = [each for each in wanted if isinstance(each, Protocol)]
+    shared: dict[str, Any] = {
+        "seed": options.seed,
+        "device": device,
+        "size": (options.size, options.size) if options.size else None,
+        "processes": processes,
     }
-    protocols = [each for each in wanted.values() if isinstance(each, Protocol)]
-    size = (options.size, options.size) if options.size else None
-    shared: dict[str, Any] = {"seed": options.seed, "device": device, "size": size, "processes": processes}
     features = FeatureMeasurement(
-        real, fake, with_page(protocols, real, options), weights=weight_paths(options.weight_file), **shared
+        real,
+        fake,
+        protocols if options.no_page or real is None else with_page(protocols),
+        weights=weight_paths(options.weight_file),
+        **shared,
     )
     scores = ScoreMeasurement(
         real,
         fake,
-        [each for each in wanted.values() if isinstance(each, ScoreProtocol)],
-        num_videos=options.num_videos or (NUM_VIDEOS if isinstance(fake, Generated) else None),
+        [each for each in wanted if isinstance(each, ScoreProtocol)],
+        num_videos=(options.num_videos or NUM_VIDEOS) if isinstance(fake, Generated) else None,
         ma_scores=options.ma_scores,
         **shared,
     )
-    cards = [*features.measure(), *scores.measure()]
-    if processes.rank != 0:
-        return None, None
-    results = Results(in_order(cards, names), real.description if real else "none", fake.description)
-    results.write(options.output)
-    page = options.output.with_suffix(".html")
-    shown = None if options.no_page else clips_to_show(features, scores)
-    if shown is None:
-        return results, None
-    fps = next((side.fps for side in (real, fake) if side is not None and side.fps), None) or 8.0
-    class_names = tuple((real or fake).class_names)
-    write_page(
-        page,
-        [card.as_dict() for card in results.cards],
-        shown.real,
-        shown.fake,
-        fps,
-        class_names=class_names if len(class_names) > 1 else (),
-        training=shown.training,
-        scores=shown.scores,
-        title=f"Evaluation of {Path(options.fake).name}",
-        notes=[f"real: {results.real}", f"fake: {results.fake}"],
-    )
-    return results, page
+    return Evaluation(names, real, fake, features, scores)
 
 
-def open_sides(options: argparse.Namespace, device: torch.device) -> tuple[Side | None, Side]:
-    """The real and the fake side."""
-    run: TrainedRun | None = None
-    if is_run_folder(options.fake):
-        run = open_run(
-            options.fake,
-            options.checkpoint,
-            options.weights == "ema",
-            options.truncation,
-            device,
-            tuple(options.allow_package),
-        )
-    reading = {"batch_size": options.batch_size, "num_workers": options.num_workers}
-    stride = options.frame_stride or (run.frame_stride if run is not None else 1)
-    real = None
-    if options.real is not None:
-        if is_run_folder(options.real):
-            raise ValueError(f"--real {options.real}: is a run; give real videos, and the run as --fake")
-        real = Files(open_videos(options.real, options.real_list), stride, **reading)
-    if run is None:
-        return real, Files(open_videos(options.fake, options.fake_list), 1, **reading)
-    names = real.class_names if real is not None else ()
-    return real, Generated(run, real.fps if real is not None else None, options.batch_size, names)
+def checked_names(metrics: str) -> list[str]:
+    """The names in `--metrics`; those of frames are checked again once the length of clips is known.
+
+    Raises: ValueError if there is none, one comes twice, or one is no metric.
+    """
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    if len(set(names)) < len(names) or not names:
+        raise ValueError(f"--metrics {metrics}: give one name or more, each once, with commas between")
+    for name in names:
+        named(name, frames_per_clip=1)
+    return names
 
 
-def num_frames_of(fake: Side) -> int:
-    """Frames of the clips that protocols of frames are taken from: a generator's own, or 16."""
-    return fake.run.module.generator.num_frames if isinstance(fake, Generated) else 16
-
-
-def checked(name: str, frames_per_clip: int) -> Protocol:
-    """A protocol of features; the error for a name that is none says all names."""
+def named(name: str, frames_per_clip: int) -> Protocol | ScoreProtocol:
+    """What a name means; the error for one that means nothing says the nearest of all."""
+    if is_score(name):
+        return score_protocol_named(name)
     try:
         return protocol_named(name, frames_per_clip)
     except ValueError as error:
-        scores = [f"{family}_16f" for family in (*SCORES, PERCEPTUAL_INDEX)]
-        near = nearest(name, [*PUBLISHED, *scores])
-        raise ValueError(f"{error}" if "/" in name else f"there is no metric {name!r}{near}") from error
+        if "/" in name and not str(error).startswith("there is no protocol"):
+            raise  # it says what part is wrong
+        known = [*PUBLISHED, *(f"{family}_16f" for family in (*SCORES, PERCEPTUAL_INDEX))]
+        raise ValueError(f"there is no metric {name!r}{nearest(name, known)}, or one like {FORMS}") from error
+
+
+def check_output(path: Path) -> None:
+    """Raise ValueError or OSError if the results cannot be written to a path; leaves nothing there."""
+    if path.suffix == ".html":
+        raise ValueError(f"--output {path}: is where the page goes; call the file of the cards something.json")
+    if path.is_dir():
+        raise ValueError(f"--output {path}: is a folder; give a file")
+    folder = next(each for each in path.absolute().parents if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"--output {path}: cannot be written, {folder}: {error.strerror}") from error
+
+
+def open_sides(options: argparse.Namespace, device: torch.device) -> tuple[Files | None, Side]:
+    """The real and the fake side.
+
+    Raises: ValueError or FileNotFoundError if one is missing, or an option does not go with it.
+    """
+    if options.fake is None:
+        raise ValueError("give the fake videos, or a run, with --fake")
+    is_run = is_run_folder(options.fake)
+    if is_run and options.fake_list is not None:
+        raise ValueError(f"--fake_list {options.fake_list}: is for videos; --fake {options.fake} is a run")
+    if not is_run and (given := [name for name, default in OF_RUNS.items() if getattr(options, name) != default]):
+        raise ValueError(f"--{given[0]}: is for a run; --fake {options.fake} is no run folder of train.py")
+    if options.real is None and options.real_list is not None:
+        raise ValueError(f"--real_list {options.real_list}: give the real videos with --real, too")
+    if options.real is not None and is_run_folder(options.real):
+        raise ValueError(f"--real {options.real}: is a run; give real videos, and the run as --fake")
+    if is_run:
+        return run_and_its_real_side(options, device)
+    fake = Files(open_videos(options.fake, options.fake_list), 1, options.batch_size, options.num_workers)
+    return real_side(options, options.frame_stride or 1), fake
+
+
+def run_and_its_real_side(options: argparse.Namespace, device: torch.device) -> tuple[Files | None, Generated]:
+    """Real videos at the stride of a run's training, and its generator."""
+    is_average = options.weights == "ema"
+    run = open_run(
+        options.fake, options.checkpoint, is_average, options.truncation, device, tuple(options.allow_package)
+    )
+    real = real_side(options, options.frame_stride or run.frame_stride)
+    if real is None:
+        return None, Generated(run, None, options.batch_size)
+    return real, Generated(run, real.fps, options.batch_size, real.class_names)
+
+
+def real_side(options: argparse.Namespace, frame_stride: int) -> Files | None:
+    """The real videos, if there are any."""
+    if options.real is None:
+        return None
+    source = open_videos(options.real, options.real_list)
+    return Files(source, frame_stride, options.batch_size, options.num_workers)
 
 
 def weight_paths(given: Sequence[str]) -> dict[str, str]:
@@ -135,84 +212,22 @@ def weight_paths(given: Sequence[str]) -> dict[str, str]:
     return {name: path for name, _, path in pairs}
 
 
-def with_page(protocols: Sequence[Protocol], real: Side | None, options: argparse.Namespace) -> list[Protocol]:
-    """The protocols, and one that keeps features of the first one's network for the page."""
-    compared = [each for each in protocols if each.estimator.needs_real and each.num_trials == 1]
-    if options.no_page or real is None or not compared:
-        return list(protocols)
-    first = compared[0]
-    features = "fvd" if "fvd" in first.network.num_features else "fid"
-    num_real = MOST_ON_PAGE if first.num_real is None else min(first.num_real, MOST_ON_PAGE)
-    page = replace(
-        first,
-        name=PAGE,
-        estimator=KeptRows(features),
-        num_clips=min(first.num_clips, MOST_ON_PAGE),
-        num_real=num_real,
+def page_of(evaluation: Evaluation, results: Results, options: argparse.Namespace) -> Path | None:
+    """Write the page beside the results; its path, or None where there is nothing to show."""
+    shown = clips_to_show(evaluation.features, evaluation.scores)
+    if shown is None:
+        return None
+    page = options.output.with_suffix(".html")
+    write_page(
+        page,
+        [card.as_dict() for card in results.cards],
+        shown.real,
+        shown.fake,
+        next((side.fps for side in (evaluation.real, evaluation.fake) if side is not None and side.fps), FPS),
+        class_names=shown.class_names,
+        training=shown.training,
+        scores=shown.scores,
+        title=f"Evaluation of {Path(options.fake).name}",
+        notes=[f"real: {results.real}", f"fake: {results.fake}"],
     )
-    return [*protocols, page]
-
-
-def in_order(cards: Sequence[MetricCard], names: Sequence[str]) -> tuple[MetricCard, ...]:
-    """As they were asked for; a protocol of several numbers has them together."""
-    place = {name: number for number, name in enumerate(names)}
-    of_several = {key: place[name] for name in names if not is_score(name) for key in keys_of(name)}
-    return tuple(sorted(cards, key=lambda card: place.get(card.key, of_several.get(card.key, len(names)))))
-
-
-def keys_of(name: str) -> Sequence[str]:
-    """The keys of a protocol's numbers; frames per clip do not change them."""
-    if name in PUBLISHED:
-        return list(PUBLISHED[name].keys.values())
-    if name.startswith("prdc"):
-        return [name.replace("prdc", each, 1) for each in ("precision", "recall", "density", "coverage")]
-    return [name]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a page shows."""
-
-    real: ClipSet
-    fake: ClipSet
-    training: ClipSet | None
-    scores: PairedScores | None
-
-
-def clips_to_show(features: FeatureMeasurement, scores: ScoreMeasurement) -> Shown | None:
-    """Features where some were kept, else pairs; None where there is nothing to compare."""
-    kept = next((each for each in features.passes if PAGE in each.summaries_of), None)
-    if kept is not None:
-        of_fake, of_real = kept.summaries_of[PAGE]
-        real, fake = kept.clips(trial=0)
-        assert real is not None
-        copies = any(each.name.startswith("memorisation") for each in features.protocols)
-        real_set = clip_set("real", real, clip_features(of_real, kept))
-        return Shown(
-            real_set,
-            clip_set("generated", fake, clip_features(of_fake, kept)),
-            replace(real_set, side="training") if copies else None,
-            None,
-        )
-    for protocol in scores.protocols:
-        real, fake = scores.clips[protocol.name]
-        score = scores.scores[protocol.name]
-        if real is not None and protocol.num_samples == 1:
-            values = scores.curves[protocol.name].mean(dim=1)
-            paired = PairedScores(protocol.name, values, score.higher_is_better)
-            return Shown(clip_set("real", real), clip_set("generated", fake), None, paired)
-    return None
-
-
-def clip_features(rows: Tensor, kept: Pass) -> Tensor:
-    """One row a clip: of features of frames, their mean."""
-    per_clip = kept.rows_per_clip(next(each for each in kept.protocols if each.name == PAGE))
-    return rows.unflatten(0, (-1, per_clip)).mean(dim=1)
-
-
-def clip_set(side: str, clips: NumberedClips, features: Tensor | None = None) -> ClipSet:
-    """The clips that have features, or all."""
-    count = len(clips) if features is None else len(features)
-    names = [clips.name(index) for index in range(count)]
-    labels = None if clips.labels is None else list(clips.labels[:count])
-    return ClipSet(side, names, clips.clip, features, labels)
+    return page

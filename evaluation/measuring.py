@@ -1,20 +1,21 @@
 """Measures protocols: each side's clips pass once through each feature network, divided over the processes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
-import torch.distributed
 from torch import Tensor
 from torchmetrics import Metric
 from tqdm import tqdm
 
 from evaluation.card_making import cards_of
+from evaluation.processes import MISTAKES, Processes, one_line
 from evaluation.sides import NumberedClips, Side
 from evaluation.video_source import Size
 from metrics.card import MetricCard
-from metrics.clip_rules import ClipRule
+from metrics.clip_rules import VIDEO_UNIFORM, ClipRule
 from metrics.estimators import Estimate, Sizes
 from metrics.feature_network import FeatureNetwork
 from metrics.protocols import Protocol
@@ -23,22 +24,23 @@ from metrics.statistics_cache import StatisticsCache
 
 WORDS = {"fid": "features of frames", "fvd": "features of clips", "is": "logits"}
 # What decides which clips pass which network: protocols that agree in it share a pass.
-PassKey = tuple[type[FeatureNetwork], Resize | None, int, int, int | None, ClipRule, ClipRule, int]
+PassKey = tuple[type[FeatureNetwork], Resize | None, int, int, int | None, ClipRule, ClipRule, int, bool]
 
 
 @dataclass(frozen=True)
-class Processes:
-    """Which of how many processes this one is."""
+class Outcome:
+    """What has come of a protocol or a score: cards on the first process, or why it could not be computed."""
 
-    rank: int = 0
-    world_size: int = 1
+    name: str
+    cards: tuple[MetricCard, ...] = ()
+    failure: str = ""
 
-    @classmethod
-    def running(cls) -> "Processes":
-        """Those of torch.distributed."""
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
-        return cls()
+
+class Kept(NamedTuple):
+    """What is kept of a side: which sums or rows, of how many clips; protocols that keep the same share it."""
+
+    kind: str
+    num_clips: int
 
 
 @dataclass
@@ -55,7 +57,7 @@ class FeatureMeasurement:
         processes: that divide the work.
         cache: of what is kept of the real side.
 
-    Raises: ValueError or FileNotFoundError, in one line and before anything is computed, if something is missing.
+    Raises: ValueError or OSError, in one line and before anything is computed, if something is missing.
     """
 
     real: Side | None
@@ -70,15 +72,30 @@ class FeatureMeasurement:
 
     def __post_init__(self) -> None:
         self.device = torch.device(self.device)
+        networks = {protocol.network.name for protocol in self.protocols}
+        if unused := sorted(set(self.weights) - networks):
+            used = ", ".join(sorted(networks)) or "no network"
+            raise ValueError(f"a weight file of {unused[0]} is given, and what is measured uses {used}")
+        self._networks: dict[tuple[type[FeatureNetwork], Resize | None], FeatureNetwork] = {}
         passes: dict[PassKey, list[Protocol]] = {}
         for protocol in self.protocols:
             passes.setdefault(pass_key(protocol), []).append(protocol)
         self.passes = [Pass(self, protocols) for protocols in passes.values()]
 
-    def measure(self) -> list[MetricCard]:
-        """The cards, in the order of the protocols; a collective call, with an answer on the first process."""
-        cards = {protocol: cards for each in self.passes for protocol, cards in each.measure().items()}
-        return [card for protocol in self.protocols for card in cards.get(protocol.name, [])]
+    def measure(self) -> Iterator[Outcome]:
+        """What has come of each protocol, pass after pass; a collective call.
+
+        A protocol that cannot be computed does not keep the others from it.
+        """
+        for each in self.passes:
+            yield from each.measure()
+
+    def network_of(self, protocol: Protocol) -> FeatureNetwork:
+        """The network of a protocol, built once for all that use it so."""
+        key = protocol.network, protocol.resize
+        if key not in self._networks:
+            self._networks[key] = protocol.build_network(weights=self.weights.get(protocol.network.name))
+        return self._networks[key]
 
     def size_for(self, protocol: Protocol) -> Size:
         """(height, width) of both sides' clips.
@@ -87,14 +104,24 @@ class FeatureMeasurement:
         """
         if protocol.frame_size is not None:
             return protocol.frame_size, protocol.frame_size
-        size = self.size or self.fake.frame_size
-        if size is None:
-            raise ValueError("the fake videos are of several sizes; say with --size to which to bring them")
-        return size
+        return common_size(self.size, self.fake)
+
+
+def common_size(size: Size | None, fake: Side) -> Size:
+    """(height, width) that both sides' clips are brought to: what was asked for, else that of all fake ones.
+
+    Raises: ValueError if nothing says it.
+    """
+    size = size or fake.frame_size
+    if size is None:
+        raise ValueError("the fake videos are of several sizes; say with --size to which to bring them")
+    return size
 
 
 def pass_key(protocol: Protocol) -> PassKey:
     """See `PassKey`."""
+    # A rule that repeats has no end: then one round is other clips than any number of them.
+    one_round = protocol.estimator.needs_real and protocol.num_real is None and protocol.real_rule.repeats
     return (
         protocol.network,
         protocol.resize,
@@ -104,6 +131,7 @@ def pass_key(protocol: Protocol) -> PassKey:
         protocol.real_rule,
         protocol.fake_rule,
         protocol.num_trials,
+        one_round,
     )
 
 
@@ -121,12 +149,21 @@ class Pass:
         self.measurement = measurement
         self.protocols = protocols
         self.first = protocols[0]
-        self.network = self.first.build_network(weights=measurement.weights.get(self.first.network.name))
+        self.network = measurement.network_of(self.first)
         for protocol in protocols:
             self._check(protocol)
-        assert self.network.weights_sha256  # finds the weights
-        self.clips(trial=0)
-        self.summaries_of: dict[str, tuple[Any, Any]] = {}  # by the protocol's name, fake and real; after `measure`
+        self._check_counts(*self.clips(trial=0))
+        self._find_weights()
+        if measurement.real is not None:
+            _ = measurement.real.fingerprint  # reads the videos that have changed
+        self.rows: dict[str, tuple[Tensor, Tensor]] = {}  # fake and real, of protocols that keep rows; after `measure`
+
+    def _find_weights(self) -> None:
+        """Find, check, or download the file of weights."""
+        try:
+            _ = self.network.weights_sha256
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{self.first.name}: {error}") from error
 
     def _check(self, protocol: Protocol) -> None:
         network, wanted = self.network, protocol.estimator.features
@@ -140,56 +177,95 @@ class Pass:
         if protocol.estimator.needs_real and self.measurement.real is None:
             raise ValueError(f"{protocol.name} compares with real videos; give them with --real")
 
-    def clips(self, trial: int) -> tuple[NumberedClips | None, NumberedClips]:
-        """The real and the fake clips, enough for all protocols.
-
-        Raises: ValueError if there are too few.
-        """
-        asked, first = self.measurement, self.first
-        shape = first.num_frames, first.frame_stride, asked.seed + trial, asked.size_for(first)
-        real = None
-        if asked.real is not None:
-            counts = [protocol.num_real for protocol in self.protocols]
-            most = None if None in counts else max(count for count in counts if count is not None)
-            real = asked.real.clips(first.real_rule, most, *shape)
-        num_fake = max(protocol.num_clips for protocol in self.protocols)
-        fake = asked.fake.clips(first.fake_rule, num_fake, *shape, partners=real)
+    def _check_counts(self, real: NumberedClips | None, fake: NumberedClips) -> None:
         for protocol in self.protocols:
             if len(fake) < protocol.num_clips:
                 raise ValueError(
                     f"{protocol.name} is of {protocol.num_clips} clips, and there are {len(fake)} long enough in "
-                    f"{asked.fake.description}; make more, or ask for another count"
+                    f"{self.measurement.fake.description}; make more, or ask for another count"
                 )
-        return real, fake
+            counts = {"fake": protocol.num_clips}
+            if protocol.estimator.needs_real:
+                counts["real"] = self.num_real(protocol, real)
+            for side, count in counts.items():
+                rows, least = count * self.rows_per_clip(protocol), protocol.estimator.least_rows
+                if rows < least:
+                    what = "frames" if self.rows_per_clip(protocol) > 1 else "clips"
+                    raise ValueError(f"{protocol.name} needs at least {least} {side} {what}, and there are {rows}")
 
-    def measure(self) -> dict[str, list[MetricCard]]:
-        """Cards by the protocol's name; none but on the first process."""
+    def clips(self, trial: int) -> tuple[NumberedClips | None, NumberedClips]:
+        """The real clips, where a protocol needs them, and the fake ones, enough for all protocols.
+
+        Raises: ValueError if there are none.
+        """
+        asked, first = self.measurement, self.first
+        seed, size = asked.seed + trial, asked.size_for(first)
+        shape = first.num_frames, first.frame_stride, seed, size
+        real = None
+        counts = [protocol.num_real for protocol in self.protocols if protocol.estimator.needs_real]
+        if asked.real is not None and counts:
+            most = None if None in counts else max(count for count in counts if count is not None)
+            real = asked.real.clips(first.real_rule, most, *shape)
+        num_fake = max(protocol.num_clips for protocol in self.protocols)
+
+        # Not the clips that a protocol compares with: which those are and how many there are differs among protocols,
+        # and so would the videos.
+        def partners(num_frames: int) -> NumberedClips:
+            assert asked.real is not None
+            return asked.real.clips(VIDEO_UNIFORM, num_fake, num_frames, 1, seed, size)
+
+        return real, asked.fake.clips(first.fake_rule, num_fake, *shape, partners if asked.real is not None else None)
+
+    def measure(self) -> list[Outcome]:
+        """What has come of each protocol; a collective call."""
         trials: list[dict[str, dict[str, Estimate]]] = []
+        failures: dict[str, str] = {}
         real = fake = None
-        for trial in range(self.first.num_trials):
-            real, fake = self.clips(trial)
-            of_real = self._real_summaries(real, trial)
-            of_fake = self.summaries({each.name: each.num_clips for each in self.protocols}, fake, is_real=False)
-            self.summaries_of = {each.name: (of_fake[each.name], of_real.get(each.name)) for each in self.protocols}
-            if self.measurement.processes.rank == 0:
-                trials.append({each.name: self._estimates(each, of_fake, of_real) for each in self.protocols})
-        if not trials:
-            return {}
-        return {
-            each.name: cards_of(self, each, [trial[each.name] for trial in trials], self.num_real(each, real))
-            for each in self.protocols
-        }
-
-    def _estimates(self, protocol: Protocol, of_fake: dict[str, Any], of_real: dict[str, Any]) -> dict[str, Estimate]:
         try:
-            return protocol.estimator.estimates(
-                of_fake[protocol.name],
-                of_real.get(protocol.name),
-                self.rows_per_clip(protocol),
-                torch.device(self.measurement.device),
-            )
-        except ValueError as error:
-            raise ValueError(f"{protocol.name}: {error}") from error
+            for trial in range(self.first.num_trials):
+                real, fake = self.measurement.processes.together(partial(self.clips, trial))
+                of_fake = self.summaries(self._wanted(False), fake, is_real=False)
+                of_real = self._real_summaries(real, trial)
+                trials.append(self._estimates(of_fake, of_real, real, failures))
+        except MISTAKES as error:
+            return [Outcome(each.name, failure=one_line(error)) for each in self.protocols]
+        if not self.measurement.processes.is_first:
+            return [Outcome(each.name) for each in self.protocols]
+        assert fake is not None
+        return [self._outcome(each, trials, failures, real, fake) for each in self.protocols]
+
+    def _outcome(
+        self,
+        protocol: Protocol,
+        trials: Sequence[dict[str, dict[str, Estimate]]],
+        failures: dict[str, str],
+        real: NumberedClips | None,
+        fake: NumberedClips,
+    ) -> Outcome:
+        if protocol.name in failures:
+            return Outcome(protocol.name, failure=failures[protocol.name])
+        cards = cards_of(self, protocol, [trial[protocol.name] for trial in trials], real, fake)
+        return Outcome(protocol.name, tuple(cards))
+
+    def _estimates(
+        self, of_fake: dict[Kept, Any], of_real: dict[Kept, Any], real: NumberedClips | None, failures: dict[str, str]
+    ) -> dict[str, dict[str, Estimate]]:
+        """By the protocol's name, on the first process; why one could not be computed goes to `failures`."""
+        found: dict[str, dict[str, Estimate]] = {}
+        if not self.measurement.processes.is_first:
+            return found
+        device = torch.device(self.measurement.device)
+        for protocol in tqdm(self.protocols, desc=f"distances, {self.network.name}", disable=None, leave=False):
+            sides = of_fake[self._kept(protocol, None)], None
+            if protocol.estimator.needs_real:
+                sides = sides[0], of_real[self._kept(protocol, real)]
+                if isinstance(sides[0], Tensor) and isinstance(sides[1], Tensor):
+                    self.rows[protocol.name] = sides[0], sides[1]
+            try:
+                found[protocol.name] = protocol.estimator.estimates(*sides, self.rows_per_clip(protocol), device)
+            except MISTAKES as error:
+                failures[protocol.name] = one_line(error)
+        return found
 
     def rows_per_clip(self, protocol: Protocol) -> int:
         """How many rows of features a clip gives."""
@@ -203,59 +279,69 @@ class Pass:
             return 0
         return min(len(real), protocol.num_real or len(real))
 
-    def _real_summaries(self, real: NumberedClips | None, trial: int) -> dict[str, Any]:
-        """By the protocol's name, from the cache where they are there; what is not, together in one pass."""
-        wanted = {each.name: self.num_real(each, real) for each in self.protocols if each.estimator.needs_real}
-        if real is None or not wanted:
+    def _kept(self, protocol: Protocol, real: NumberedClips | None) -> Kept:
+        """What a protocol keeps of the real clips, or, where they are None, of the fake ones."""
+        num_clips = protocol.num_clips if real is None else self.num_real(protocol, real)
+        return Kept(protocol.estimator.kind(real is not None), num_clips)
+
+    def _wanted(self, is_real: bool, real: NumberedClips | None = None) -> dict[Kept, Protocol]:
+        """What is to be kept of a side, each with one of the protocols that want it."""
+        asking = [each for each in self.protocols if not is_real or each.estimator.needs_real]
+        return {self._kept(protocol, real): protocol for protocol in asking}
+
+    def _real_summaries(self, real: NumberedClips | None, trial: int) -> dict[Kept, Any]:
+        """What is kept of the real side: from the cache where it is there; what is not, together in one pass."""
+        if real is None:
             return {}
-        cache = self.measurement.cache
-        identities = {each.name: self._identity(each, real, trial) for each in self.protocols if each.name in wanted}
-        kept = {name: cache.find(identity) for name, identity in identities.items()}
-        missing = {name: count for name, count in wanted.items() if kept[name] is None}
-        found = {name: each["real"] for name, each in kept.items() if each is not None}
-        for name, summary in self.summaries(missing, real, is_real=True).items():
-            cache.keep(identities[name], {"real": summary})
-            found[name] = summary
+        cache, wanted = self.measurement.cache, self._wanted(True, real)
+        identities = {kept: self._identity(kept, protocol, trial) for kept, protocol in wanted.items()}
+        cached = {kept: cache.find(identity) for kept, identity in identities.items()}
+        found: dict[Kept, Any] = {kept: each["real"] for kept, each in cached.items() if each is not None}
+        missing = {kept: protocol for kept, protocol in wanted.items() if kept not in found}
+        for kept, summary in self.summaries(missing, real, is_real=True).items():
+            cache.keep(identities[kept], {"real": summary})
+            found[kept] = summary
         return found
 
-    def _identity(self, protocol: Protocol, real: NumberedClips, trial: int) -> dict[str, Any]:
+    def _identity(self, kept: Kept, protocol: Protocol, trial: int) -> dict[str, Any]:
         """All that decides what is kept of the real side."""
         side = self.measurement.real
         assert side is not None
         return StatisticsCache.identity(
             self.network,
-            kind=protocol.estimator.real_kind(),
+            kind=kept.kind,
             fingerprint=side.fingerprint,
-            sampling=side.sampling,
-            own_stride=getattr(side, "frame_stride", 1),
+            own_stride=side.frame_stride,
             rule=protocol.real_rule.as_dict(),
-            num_clips=self.num_real(protocol, real),
+            num_clips=kept.num_clips,
             num_frames=protocol.num_frames,
             frame_stride=protocol.frame_stride,
             seed=self.measurement.seed + trial,
             size=list(self.measurement.size_for(protocol)),
         )
 
-    def summaries(self, wanted: dict[str, int], clips: NumberedClips, is_real: bool) -> dict[str, Any]:
-        """One pass of clips through the network; each protocol takes the first so many of them."""
+    def summaries(self, wanted: dict[Kept, Protocol], clips: NumberedClips, is_real: bool) -> dict[Kept, Any]:
+        """One pass of clips through the network, of which the first so many are kept; a collective call."""
         if not wanted:
             return {}
-        protocols = {each.name: each for each in self.protocols if each.name in wanted}
-        accumulators = {
-            name: self._accumulator(protocol, wanted[name], is_real) for name, protocol in protocols.items()
-        }
-        processes, most = self.measurement.processes, max(wanted.values())
+        accumulators = self.measurement.processes.together(lambda: self._accumulated(wanted, clips, is_real))
+        return {kept: wanted[kept].estimator.summary(each, is_real) for kept, each in accumulators.items()}
+
+    def _accumulated(self, wanted: dict[Kept, Protocol], clips: NumberedClips, is_real: bool) -> dict[Kept, Metric]:
+        """What this process's share of the clips gives."""
+        accumulators = {kept: self._accumulator(each, kept.num_clips, is_real) for kept, each in wanted.items()}
+        processes, most = self.measurement.processes, max(kept.num_clips for kept in wanted)
         batches = [batch for batch in clips.own_batches(processes.rank, processes.world_size) if batch.start < most]
         for batch, part in zip(batches, self._shown(clips, batches, is_real), strict=True):
             rows = self.network(part.to(self.measurement.device))
-            for name, protocol in protocols.items():
+            for kept, protocol in wanted.items():
                 features, per_clip = rows[protocol.estimator.features], self.rows_per_clip(protocol)
                 numbers = torch.arange(batch.start * per_clip, batch.stop * per_clip)
-                used = numbers < wanted[name] * per_clip
+                used = numbers < kept.num_clips * per_clip
                 protocol.estimator.add(
-                    accumulators[name], features[used.to(features.device)], numbers[used] // per_clip, numbers[used]
+                    accumulators[kept], features[used.to(features.device)], numbers[used] // per_clip, numbers[used]
                 )
-        return {name: protocol.estimator.summary(accumulators[name], is_real) for name, protocol in protocols.items()}
+        return accumulators
 
     def _accumulator(self, protocol: Protocol, num_clips: int, is_real: bool) -> Metric:
         num_features = self.network.num_features[protocol.estimator.features]
@@ -267,7 +353,7 @@ class Pass:
     def _shown(self, clips: NumberedClips, batches: Sequence[range], is_real: bool) -> Iterable[Tensor]:
         """The clips, with a bar of the time left on the first process's terminal."""
         title = f"{'real' if is_real else 'fake'} clips, {self.network.name}"
-        hidden = None if self.measurement.processes.rank == 0 else True  # None: shown on a terminal only
+        hidden = None if self.measurement.processes.is_first else True  # None: shown on a terminal only
         with tqdm(desc=title, total=sum(map(len, batches)), unit="clip", disable=hidden, leave=False) as progress:
             for batch, part in zip(batches, clips.read(batches), strict=True):
                 yield part

@@ -3,10 +3,11 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluation.processes import one_line
 from metrics.card import MetricCard
 
 
@@ -17,22 +18,25 @@ class Results:
     Args:
         cards: one a value.
         real, fake: what was measured, in words.
+        failed: why what was asked for is not there, by its name.
     """
 
     cards: tuple[MetricCard, ...]
     real: str
     fake: str
+    failed: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {"real": self.real, "fake": self.fake, "cards": [card.as_dict() for card in self.cards]}
+        cards = [card.as_dict() for card in self.cards]
+        return {"real": self.real, "fake": self.fake, "cards": cards, "failed": self.failed}
 
     def write(self, path: Path) -> None:
         """Write the file whole or not at all; its folder is made."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            part.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
+            part.write_text(json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -48,24 +52,27 @@ class Results:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             cards = tuple(MetricCard.from_dict(card) for card in content["cards"])
-            return cls(cards, content["real"], content["fake"])
+            return cls(cards, content["real"], content["fake"], dict(content.get("failed", {})))
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: is not a file that evaluate.py has written ({error})") from error
+            raise ValueError(f"{path}: is not a file that evaluate.py has written ({one_line(error)})") from error
 
 
-def table(cards: Sequence[MetricCard]) -> str:
-    """Values with their intervals and what they are made of, a line each, then the warnings."""
-    rows = [("metric", "value", "95 % interval", "clips", "features")]
+def table(results: Results) -> str:
+    """Values with their intervals and what they are made of, a line each, then what failed, then the warnings."""
+    cards = results.cards
+    rows = [("metric", "value", "95 % interval", "fake / real", "features")]
     rows += [
         (card.key, f"{card.value:.5g}", shown_interval(card), shown_counts(card), card.feature_network)
         for card in cards
     ]
     lines = aligned(rows)
     lines.insert(1, "-" * max(map(len, lines)))
-    warnings = {
-        warning: [card.key for card in cards if warning in card.warnings] for c in cards for warning in c.warnings
-    }
-    return "\n".join([*lines, *(f"{', '.join(keys)}: {warning}" for warning, keys in warnings.items())])
+    lines += [f"{name}: failed: {why}" for name, why in results.failed.items()]
+    warnings = dict.fromkeys(warning for card in cards for warning in card.warnings)
+    for warning in warnings:
+        concerned = ", ".join(card.key for card in cards if warning in card.warnings)
+        lines.append(f"{concerned}: {warning}")
+    return "\n".join(lines)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -85,7 +92,7 @@ def shown_interval(card: MetricCard) -> str:
 
 
 def shown_counts(card: MetricCard) -> str:
-    """Rows of either side."""
+    """Rows of features, or clips, of either side."""
     return f"{card.num_fake} / {card.num_real}" if card.num_real else f"{card.num_fake}"
 
 
@@ -115,9 +122,19 @@ def compare(one: Results, other: Results, names: tuple[str, str]) -> str:
 
 
 def told(a: MetricCard, b: MetricCard) -> str:
-    """The fields in which two cards differ, with both values where they are short."""
+    """The fields in which two cards differ, with both values; of fields with settings, the settings that differ."""
     mine, others = a.as_dict(), b.as_dict()
-    return ", ".join(f"{name} ({brief(mine[name])} and {brief(others[name])})" for name in a.differences(b))
+    parts = []
+    for name in a.differences(b):
+        one, other = mine[name], others[name]
+        if isinstance(one, dict) and isinstance(other, dict):
+            unlike = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+            if name == "versions":
+                unlike = ["kinogan"]  # the only one that forbids it
+            parts += [f"{name}.{key} ({brief(one.get(key))} and {brief(other.get(key))})" for key in unlike]
+        else:
+            parts.append(f"{name} ({brief(one)} and {brief(other)})")
+    return ", ".join(parts)
 
 
 def brief(value: object) -> str:

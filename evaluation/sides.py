@@ -1,7 +1,8 @@
 """The two sides of an evaluation, real and fake: clips of files, or clips that a generator makes, by number."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,12 +20,14 @@ class NumberedClips(ABC):
     """Clips 0 to N - 1, all of one shape, in batches that are the same for any number of processes.
 
     Attributes:
-        labels: class of each clip; None where there is one class at most.
+        labels: class of each clip, a place in the class names of its side; None where they say nothing.
         batch_size: clips of a batch; the last one may be short.
+        num_too_short: videos that gave no clip.
     """
 
     labels: Sequence[int] | None
     batch_size: int
+    num_too_short: int = 0
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -47,26 +50,38 @@ class NumberedClips(ABC):
         return [range(start, min(start + self.batch_size, len(self))) for start in starts]
 
 
+# Given a number of neighbouring frames, the real clips that generated ones are made beside: for their classes, or to
+# begin with.
+Partners = Callable[[int], NumberedClips]
+
+
 class Side(ABC):
     """Where clips come from.
 
     Attributes:
         description: one line for a person.
-        fingerprint: of the videos' content; of a generator, of its checkpoint.
         fps: frames per second; None where it is not known.
+        frame_stride: every how many-th frame of the videos is one of the clips', before a protocol's own stride.
         frame_size: (height, width) of the clips; None where the videos are of several sizes.
         sampling: how a generator draws videos, for cards; {} for files.
         class_names: of the videos.
+        longest: frames of the longest clip that is there without more ado.
         step: of the checkpoint; None for files.
     """
 
     description: str
-    fingerprint: str
     fps: float | None
+    frame_stride: int
     frame_size: Size | None
     sampling: dict[str, Any]
     class_names: Sequence[str]
+    longest: int
     step: int | None = None
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Of the videos' content; of a generator, of its checkpoint."""
 
     @abstractmethod
     def clips(
@@ -77,14 +92,14 @@ class Side(ABC):
         frame_stride: int,
         seed: int,
         size: Size | None,
-        partners: NumberedClips | None = None,
+        partners: Partners | None = None,
     ) -> NumberedClips:
         """The clips that a rule takes.
 
         Args:
             num_clips: at most so many; None: one round of the rule.
             size: (height, width) to bring them to; None as they are.
-            partners: the real clips, for generators that need a class or a clip to begin with.
+            partners: for generators that need a class or a clip to begin with.
 
         Raises: ValueError, in one line, if there are none of this length or size.
         """
@@ -109,12 +124,17 @@ class Files(Side):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.description = source.describe()
-        self.fingerprint = source.fingerprint
         self.fps = source.fps / frame_stride if source.fps is not None else None
         sizes = {source.frame_size(index) for index in range(len(source))}
         self.frame_size = sizes.pop() if len(sizes) == 1 else None
         self.sampling = {}
         self.class_names = source.class_names
+        self.longest = max(source.lengths) // frame_stride
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of names and contents, which are read when first asked for."""
+        return self.source.fingerprint
 
     def clips(
         self,
@@ -124,7 +144,7 @@ class Files(Side):
         frame_stride: int,
         seed: int,
         size: Size | None,
-        partners: NumberedClips | None = None,
+        partners: Partners | None = None,
     ) -> "FileClips":
         """See `Side`; partners are not needed."""
         stride, source = frame_stride * self.frame_stride, self.source
@@ -132,16 +152,18 @@ class Files(Side):
             chosen = choose(rule, source.lengths, num_clips, num_frames, stride, seed, source.labels)
         except ValueError as error:
             raise ValueError(f"{source.path}: {error}") from error
-        return FileClips(ClipsOfSource(source, chosen, num_frames, stride, size), self.batch_size, self.num_workers)
+        clips = ClipsOfSource(source, chosen, num_frames, stride, size)
+        return FileClips(clips, self.batch_size, self.num_workers, chosen.num_too_short)
 
 
 class FileClips(NumberedClips):
     """Chosen clips of files."""
 
-    def __init__(self, dataset: ClipsOfSource, batch_size: int, num_workers: int) -> None:
+    def __init__(self, dataset: ClipsOfSource, batch_size: int, num_workers: int, num_too_short: int) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self.num_too_short = num_too_short
         self.labels = dataset.labels if len(dataset.source.class_names) > 1 else None
 
     def __len__(self) -> int:
@@ -155,15 +177,16 @@ class FileClips(NumberedClips):
         """One clip."""
         return self.dataset[index]["clip"]
 
-    def read(self, batches: Sequence[range]) -> Iterator[Tensor]:
-        """Read by workers, where there are any."""
+    def read(self, batches: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+        """Read by workers, where there are any; the batches may be any numbers."""
+        num_workers = min(self.num_workers, len(batches))
         yield from DataLoader(
             self.dataset,
             batch_sampler=[list(batch) for batch in batches],
-            num_workers=self.num_workers,
+            num_workers=num_workers,
             collate_fn=stack_clips,
             # Forked, a worker would inherit the threads of decord and torch.
-            multiprocessing_context="spawn" if self.num_workers else None,
+            multiprocessing_context="spawn" if num_workers else None,
         )
 
 
@@ -179,7 +202,9 @@ class Generated(Side):
         run: see `open_run`.
         fps: of its videos, where it is known.
         batch_size: videos made at a time.
-        class_names: of its classes.
+        class_names: of the real videos' classes.  Where there are as many as the generator has, in the order of their
+            names as in training, its videos get the classes of real ones; else its classes take turns.  `sampling`
+            says which.
     """
 
     def __init__(
@@ -189,12 +214,21 @@ class Generated(Side):
         self.batch_size = batch_size
         generator = run.module.generator
         self.description = f"{run.folder}, {run.module.sampling['weights']} of step {run.step}"
-        self.fingerprint = run.checkpoint_sha256
         self.fps = fps
+        self.frame_stride = 1
         self.frame_size = (generator.size, generator.size)
         self.sampling = dict(run.module.sampling)
+        self.has_real_classes = generator.num_classes > 0 and len(class_names) == generator.num_classes
+        if generator.num_classes:
+            self.sampling["classes"] = "of real videos" if self.has_real_classes else "in turns"
         self.class_names = class_names
+        self.longest = generator.num_frames
         self.step = run.step
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the checkpoint."""
+        return self.run.checkpoint_sha256
 
     def clips(
         self,
@@ -204,7 +238,7 @@ class Generated(Side):
         frame_stride: int,
         seed: int,
         size: Size | None,
-        partners: NumberedClips | None = None,
+        partners: Partners | None = None,
     ) -> "GeneratedClips":
         """See `Side`; a rule has nothing to choose from, for any number of videos can be made."""
         if size not in (None, self.frame_size):
@@ -215,34 +249,31 @@ class Generated(Side):
             )
         if num_clips is None:
             raise ValueError(f"{self.run.folder}: makes any number of videos; say how many with --num_videos")
-        module, labels, conditions = self.run.module, None, None
-        if partners is not None and module.generator.num_classes:
-            labels = classes_of(partners, num_clips, module.generator.num_classes)
-        if partners is not None and module.conditions_on_clips:
+        generator, labels, conditions = self.run.module.generator, None, None
+        if generator.conditions_on_clips and partners is None:
+            raise ValueError(f"{self.run.folder}: makes videos from real ones; give them with --real")
+        if partners is not None and (self.has_real_classes or generator.conditions_on_clips):
+            beside = partners(generator.num_frames)
+            if self.has_real_classes and beside.labels is not None:
+                labels = [beside.labels[index % len(beside)] for index in range(num_clips)]
+            if generator.conditions_on_clips:
 
-            def conditions(index: int) -> Tensor:
-                return partners.clip(index % len(partners))
+                def conditions(index: int) -> Tensor:
+                    return beside.clip(index % len(beside))
 
         videos = GeneratedVideos(
             self.run, num_clips, num_frames, frame_stride, seed, labels, conditions, self.batch_size
         )
-        return GeneratedClips(videos)
-
-
-def classes_of(partners: NumberedClips, num_clips: int, num_classes: int) -> list[int] | None:
-    """The classes of the real clips, again where more are wanted; None where they are not the generator's."""
-    if partners.labels is None or max(partners.labels) >= num_classes:
-        return None
-    return [partners.labels[index % len(partners)] for index in range(num_clips)]
+        return GeneratedClips(videos, labels)
 
 
 class GeneratedClips(NumberedClips):
-    """Videos of a generator."""
+    """Videos of a generator; `labels` are those that the real videos' class names fit."""
 
-    def __init__(self, videos: GeneratedVideos) -> None:
+    def __init__(self, videos: GeneratedVideos, labels: Sequence[int] | None = None) -> None:
         self.videos = videos
         self.batch_size = videos.batch_size
-        self.labels = videos.labels
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.videos)

@@ -246,7 +246,8 @@ class PrecisionRecall(Estimator):
             intervals = [precision.interval(clips=clips), recall.interval()]
             intervals += [density.interval(clips=clips), coverage.interval()]
         values = [precision.value, recall.value, density.value, coverage.value]
-        return {name: Estimate(*each) for name, *each in zip(self.names, values, intervals, strict=True)}
+        found = [Estimate(value, interval) for value, interval in zip(values, intervals, strict=True)]
+        return dict(zip(self.names, found, strict=True))
 
 
 @dataclass(frozen=True)

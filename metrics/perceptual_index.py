@@ -66,14 +66,18 @@ class PerceptualIndex:
         """
         if len(names) != len(clips):
             raise ValueError(f"{len(clips)} clips need as many names; got {len(names)}.")
-        missing = [name for name in names if name not in self.ma_scores]
-        if missing:
-            raise ValueError(f"{len(missing)} of {len(names)} clips have no score of Ma et al., first {missing[0]}.")
+        self.check_names(names)
         height, width = clips.shape[-2:]
         inner = clips[..., self.border : height - self.border, self.border : width - self.border]
         niqe = self.niqe(inner).mean(1)
         ma = torch.tensor([self.ma_scores[name] for name in names], dtype=torch.float64)
         return (10 - ma + niqe) / 2
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Raise ValueError if one has no score."""
+        missing = [name for name in names if name not in self.ma_scores]
+        if missing:
+            raise ValueError(f"{len(missing)} of {len(names)} clips have no score of Ma et al., first {missing[0]}.")
 
 
 def read_scores(path: str | Path) -> dict[str, float]:

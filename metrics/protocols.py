@@ -99,9 +99,15 @@ class Protocol:
         return {name: self.name.replace("prdc", name, 1) if name else self.name for name in self.estimator.names}
 
     def build_network(self, weights: str | None = None) -> FeatureNetwork:
-        """The feature network, its weights not yet loaded; they are in the file `weights`, or in the usual place."""
-        given = {} if weights is None else {"weights": weights}
-        return self.network(resize=self.resize, **given)
+        """The feature network, its weights not yet loaded; they are in the file `weights`, or in the usual place.
+
+        Raises: ValueError if a file is given for a network without weights.
+        """
+        if weights is None:
+            return self.network(resize=self.resize)
+        if not hasattr(self.network, "weight_file"):
+            raise ValueError(f"{self.network.name} has no weights; give no file for it")
+        return self.network(weights=weights, resize=self.resize)
 
 
 _STYLEGAN_V = "StyleGAN-V (Skorokhodov et al. 2022, arXiv:2112.14683), src/metrics/metric_main.py"

@@ -209,7 +209,8 @@ def _download(file: WeightFile, target: Path, progress: Progress | None = None) 
     reasons = "; ".join(str(getattr(problem, "reason", problem)) for problem in problems)
     raise FileNotFoundError(
         f"The weight file {file.file_name} is missing and could not be downloaded ({reasons}): "
-        f"get {file.urls[0]} and put it into {target.parent}. {file.if_dead}"
+        f"`python evaluate.py weights --fetch {file.name}` tries again, and `--add {file.name} FILE` takes a copy of "
+        f"{file.urls[0]} from elsewhere. {file.if_dead}".rstrip()
     ) from problems[-1]
 
 

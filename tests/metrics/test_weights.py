@@ -93,7 +93,8 @@ def test_without_file_and_network_one_line_says_what_to_do(tmp_path: Path) -> No
     message = str(caught.value)
     assert "\n" not in message
     assert "The weight file net.pth is missing and could not be downloaded" in message
-    assert message.endswith(f"get {nowhere.urls[0]} and put it into {cache_folder('weights')}. Ask the authors.")
+    assert f"`python evaluate.py weights --fetch {nowhere.name}` tries again" in message
+    assert message.endswith(f"takes a copy of {nowhere.urls[0]} from elsewhere. Ask the authors.")
     assert cached_files() == []
 
 
