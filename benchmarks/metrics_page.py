@@ -197,8 +197,8 @@ def agreement(who: str, each_agrees: Iterable[bool], within: str) -> str:
 
 
 def percent(share: float) -> str:
-    """With as many digits as mean something."""
-    return f"{100 * share:.1f} %" if share < 0.1 and share != round(share, 2) else f"{100 * share:.0f} %"
+    """To a tenth."""
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
 def table(columns: list[str], rows: list[list[str]]) -> list[str]:

@@ -159,7 +159,7 @@ def ready_measurement(experiment: Experiment, metrics: DistributionMetrics) -> D
     measurement = DistributionMeasurement(
         model, data, metrics.networks, metrics.num_videos, metrics.batch_size, metrics.split, metrics.seed
     )
-    for network in metrics.networks.values():
+    for network in dict.fromkeys(metrics.networks.values()):
         identity = StatisticsCache.identity(network, **measurement.real_protocol)
         compute = partial(fit_gaussians, network, real_batches(measurement), model.device)
         StatisticsCache().get(identity, lambda compute=compute: {**compute()})
