@@ -65,6 +65,13 @@ def check(given: argparse.Namespace) -> None:
         )
 
 
+def at_least_two(text: str) -> int:
+    """A number of clips of which features differ."""
+    if (number := int(text)) < 2:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 2")
+    return number
+
+
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.metrics", description=__doc__.partition("\n")[0])
@@ -77,7 +84,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     networks = parser.add_argument_group("networks and peer")
     networks.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS), metavar="NAME")
     networks.add_argument("--frame_size", type=positive, default=64, help="pixels of the clips (64)")
-    networks.add_argument("--num_clips", type=positive, help="in a timed call (4; 64 on a GPU)")
+    networks.add_argument("--num_clips", type=at_least_two, help="in a timed call (4; 64 on a GPU)")
     networks.add_argument("--compile", action="store_true", help="time torch.compile, too")
     distance = parser.add_argument_group("distance")
     distance.add_argument("--dimensions", type=positive, nargs="+", default=[400, 1280, 2048])

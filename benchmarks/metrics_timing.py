@@ -55,6 +55,9 @@ def peak_mebibytes(device: torch.device | str) -> float:
     """Largest memory so far: of a GPU's tensors since its peak was reset, else of the process since it began."""
     if torch.device(device).type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():  # what getrusage says of a new process is at least what its parent had
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 2**10
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, KiB elsewhere
     return largest / (2**20 if sys.platform == "darwin" else 2**10)
 

@@ -13,7 +13,7 @@ from benchmarks import metrics_networks, metrics_peer, metrics_training
 from benchmarks.metrics_distance import distance_by_singular_values, distance_by_sqrtm, measure_distance, moments
 from benchmarks.metrics_networks import difference, in_bfloat16, measure_network, pass_sizes, smooth_clips
 from benchmarks.metrics_page import write_page
-from benchmarks.metrics_timing import interleaved, machine, speed_ratio, write_record
+from benchmarks.metrics_timing import interleaved, machine, peak_mebibytes, speed_ratio, write_record
 from benchmarks.metrics_training import Stopwatch, command_line, experiments, seconds_per_step
 from metrics.efficientnet_lite import EfficientNetLite0
 from metrics.feature_network import FeatureNetwork
@@ -58,6 +58,13 @@ def test_a_ratio_is_of_neighbours_in_time() -> None:
     """A machine that is ten times as slow for a while changes times, and not ratios."""
     assert speed_ratio([1.0, 10.0, 1.0], [2.0, 20.0, 2.0]) == 2
     assert speed_ratio([2.0, 2.0], [1.0, 1.0]) == 0.5
+
+
+def test_the_peak_of_memory_stays_when_the_memory_is_free_again() -> None:
+    before = peak_mebibytes("cpu")
+    mebibytes = int(before) + 50
+    torch.ones(mebibytes, 2**18).sum()
+    assert mebibytes <= peak_mebibytes("cpu") <= mebibytes + before + 50
 
 
 # ---- networks ----
