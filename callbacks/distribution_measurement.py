@@ -120,7 +120,8 @@ class DistributionMeasurement:
     ) -> dict[str, Gaussian]:
         """Statistics of the real clips, from the cache or computed."""
         identity = StatisticsCache.identity(network, **self.real_protocol)
-        kept = StatisticsCache().get(identity, lambda: {**fit_gaussians(network, self._read(batches, progress), device)})
+        batches_read = self._read(batches, progress)
+        kept = StatisticsCache().get(identity, lambda: {**fit_gaussians(network, batches_read, device)})
         return {name: each for name, each in kept.items() if isinstance(each, Gaussian)}
 
     @property
