@@ -92,7 +92,8 @@ def prepared(options: argparse.Namespace, device: torch.device, processes: Proce
     Raises: ValueError or OSError, in one line.
     """
     names = checked_names(options.metrics)
-    check_output(options.output)
+    if processes.is_first:
+        check_output(options.output)
     real, fake = open_sides(options, device)
     frames_per_clip = fake.longest if isinstance(fake, Generated) else min(FRAMES_PER_CLIP, fake.longest)
     wanted = [named(name, frames_per_clip) for name in names]

@@ -131,16 +131,18 @@ def told(a: MetricCard, b: MetricCard) -> str:
             unlike = [key for key in {**one, **other} if one.get(key) != other.get(key)]
             if name == "versions":
                 unlike = ["kinogan"]  # the only one that forbids it
-            parts += [f"{name}.{key} ({brief(one.get(key))} and {brief(other.get(key))})" for key in unlike]
+            parts += [f"{name}.{key} ({both(one.get(key), other.get(key))})" for key in unlike]
         else:
-            parts.append(f"{name} ({brief(one)} and {brief(other)})")
+            parts.append(f"{name} ({both(one, other)})")
     return ", ".join(parts)
 
 
-def brief(value: object) -> str:
-    """A value in at most 40 characters."""
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def both(one: object, other: object) -> str:
+    """Two unequal values in a line, cut where they are long, but not so short that they look alike."""
+    texts = str(one), str(other)
+    alike = next((place for place, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), 0)
+    length = max(37, alike + 8)
+    return " and ".join(text if len(text) <= length + 3 else f"{text[:length]}..." for text in texts)
 
 
 def shown(card: MetricCard) -> str:

@@ -45,7 +45,7 @@ class MetricCard:
         resize: `FeatureNetwork.resize`.
         feature_network, weights_sha256: `FeatureNetwork.name`, `.weights_sha256`.
         real_fingerprint: of the real videos, what the data module's `fingerprint` says.
-        real_split: "train" or "validation".
+        real_split: "train" or "validation", where a data module has split them; else "all".
         real_clips_sha256: of the pixels of some of the real clips, which tell what the data module chose: its own seed,
             stride, cropping.
         seed: of the generated videos' latents.
@@ -120,6 +120,9 @@ class MetricCard:
         """
         try:
             lists = {name: tuple(content[name]) for name in TUPLES if content.get(name)}
-            return cls(**{**content, "warnings": (), "curve": (), **lists})
-        except (TypeError, KeyError) as error:
+            card = cls(**{**content, "warnings": (), "curve": (), **lists})
+        except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"This is not the card of a metric: {error}") from error
+        if not isinstance(card.value, int | float):
+            raise ValueError(f"This is not the card of a metric: its value is {card.value!r}")
+        return card
