@@ -1,6 +1,7 @@
 """The Frechet distance beside the square root of scipy that pytorch-fid and the StyleGANs take, and its interval."""
 
 import statistics
+from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.metrics_timing import Record, interleaved, machine, speed_ratio
 from metrics.estimators import Frechet, Sizes
-from metrics.feature_statistics import Gaussian
+from metrics.feature_statistics import BlockSums, Gaussian
 from metrics.frechet import frechet_distance
 
 AGREEMENT = 1e-6  # relative
@@ -87,8 +88,8 @@ def seconds_with_interval(real: Tensor, fake: Tensor, device: str) -> float:
         estimator.add(sums, features, torch.arange(len(features)), torch.arange(len(features)))
         summaries.append(estimator.summary(sums, is_real))
     blocks, gaussian = summaries
-    assert isinstance(gaussian, Gaussian)
-    call = {"": lambda: estimator.estimates(blocks, gaussian, 1, torch.device(device))}
+    assert isinstance(gaussian, Gaussian) and isinstance(blocks, BlockSums)
+    call: dict[str, Callable[[], object]] = {"": lambda: estimator.estimates(blocks, gaussian, 1, torch.device(device))}
     return interleaved(call, repeats=1, device=device, warm_up=False)[""][0]
 
 

@@ -177,8 +177,9 @@ def feature_network(name: str, folder: Path) -> FeatureNetwork:
         folder.mkdir(parents=True, exist_ok=True)
         _write_random_weights(name, path)
     if issubclass(kind, C3DNetwork):
-        network: FeatureNetwork = kind(path, mean=folder / kind.mean_file.file_name)
-        network.mean_file = _known_as_published(kind.mean_file, folder / kind.mean_file.file_name)
+        c3d = kind(path, mean=folder / kind.mean_file.file_name)
+        c3d.mean_file = _known_as_published(kind.mean_file, folder / kind.mean_file.file_name)
+        network: FeatureNetwork = c3d
     else:
         network = kind(path)
     network.weight_file = _known_as_published(kind.weight_file, path)
@@ -196,7 +197,7 @@ def _write_random_weights(name: str, path: Path) -> None:
             f"{layer}/{PARAMETERS[kind]}": state[f"{layer}.{kind}"].numpy() for layer in LAYERS for kind in PARAMETERS
         }
         np.savez(path.parent / C3DNetwork.mean_file.file_name, mean=np.full((1, *MEAN_SHAPE), 100, dtype=np.float32))
-        np.savez(path, **arrays)
+        np.savez(path, **arrays)  # type: ignore[arg-type]  # its stub takes `allow_pickle` for one of them
     else:
         torch.save(random_weights(I3D() if name == I3DPretrained400Network.name else InceptionV3()), path)
 

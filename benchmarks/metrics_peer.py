@@ -14,6 +14,7 @@ import statistics
 import sys
 import types
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -40,10 +41,10 @@ def measure_peer(frame_size: int, num_images: int, repeats: int, device: str, fo
         own.frames_per_pass = size
         calls: dict[str, Callable[[], object]] = {
             "own": lambda: own(clips),
-            "peer": lambda size=size: peer_features(peer, images, size),
+            "peer": partial(peer_features, peer, images, size),
         }
         if torch.device(device).type == "cuda":  # it leaves TensorFloat-32 as torch has it: on, for convolutions
-            calls["peer_exact"] = lambda size=size: exact_peer_features(peer, images, size)
+            calls["peer_exact"] = partial(exact_peer_features, peer, images, size)
         seconds = interleaved(calls, repeats, device)
         record["batches"][str(size)] = {
             **{f"{who}_images_per_second": num_images / statistics.median(each) for who, each in seconds.items()},

@@ -162,7 +162,9 @@ def ready_measurement(experiment: Experiment, metrics: DistributionMetrics) -> D
     for network in dict.fromkeys(metrics.networks.values()):
         identity = StatisticsCache.identity(network, **measurement.real_protocol)
         compute = partial(fit_gaussians, network, real_batches(measurement), model.device)
-        StatisticsCache().get(identity, lambda compute=compute: {**compute()})
+        cache = StatisticsCache()
+        if cache.find(identity) is None:
+            cache.keep(identity, {**compute()})
         network(next(real_batches(measurement)).to(model.device))
     return measurement
 
