@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.evaluation.runs import trained
 from tests.numbered_videos import board, write_numbered
 
 LENGTHS = {"bow/0.mp4": 20, "bow/1.mp4": 16, "wave/2.mp4": 24, "wave/3.mp4": 10}
@@ -16,6 +17,15 @@ def video_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, (name, num_frames) in enumerate(LENGTHS.items()):
         write_numbered(root / name, number, num_frames)
     return root
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory, video_folder: Path) -> Path:
+    """A run of two steps: 8 frames of 16x16, another average than the latest weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KINOGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("WANDB_MODE", "offline")
+        return trained(tmp_path_factory.mktemp("runs"), video_folder)
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,7 @@ import yaml
 from evaluation.trained_run import open_run
 from experiment.saved_run import is_run_folder
 from lightning_modules.video_gan import VideoGAN
-from tests.evaluation.runs import TINY_DEMO, built, trained
-
-
-@pytest.fixture(scope="module")
-def trained_run(tmp_path_factory: pytest.TempPathFactory, video_folder: Path) -> Path:
-    return trained(tmp_path_factory.mktemp("runs"), video_folder)
+from tests.evaluation.runs import TINY_DEMO, built
 
 
 @pytest.fixture
