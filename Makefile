@@ -28,7 +28,7 @@ demo: setup
 lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy train.py $(PACKAGES)
+	$(RUN) -m mypy train.py evaluate.py $(PACKAGES)
 
 test: lint
 	$(RUN) -m pytest
