@@ -8,9 +8,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from evaluation.card_making import too_short
-from evaluation.measuring import Outcome, common_size
+from evaluation.file_side import FileClips, Files
 from evaluation.processes import MISTAKES, Processes, one_line
-from evaluation.sides import FileClips, Files, NumberedClips, Partners, Side
+from evaluation.results import Outcome
+from evaluation.sides import NumberedClips, Partners, Side, common_size
 from evaluation.video_source import Size, counted
 from metrics.bootstrap import mean_interval
 from metrics.card import MetricCard

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evaluation.file_side import Files
 from evaluation.open_videos import open_videos
 from evaluation.processes import Processes
 from evaluation.scoring import FIRST_CLIPS, Repeated, ScoreMeasurement
-from evaluation.sides import Files
 from metrics.card import MetricCard
 from metrics.score_protocols import score_protocol_named
 from tests.evaluation.networks import array, files

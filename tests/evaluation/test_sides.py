@@ -5,10 +5,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluation.file_side import Files
+from evaluation.generated_side import Generated
 from evaluation.measuring import FeatureMeasurement
 from evaluation.open_videos import open_videos
 from evaluation.scoring import ScoreMeasurement
-from evaluation.sides import Files, Generated, NumberedClips
+from evaluation.sides import NumberedClips
 from evaluation.trained_run import TrainedRun, open_run
 from metrics.clip_rules import STYLEGAN_V_GENERATED, VIDEO_UNIFORM
 from metrics.protocols import NETWORKS, protocol_named
