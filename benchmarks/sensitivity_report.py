@@ -113,5 +113,5 @@ def head(results: Results) -> list[str]:
     return [
         f"{results['data']}. Real side: {results['real']}. Damaged: {results['fake']}, {results['num_frames']} "
         f"neighbouring frames of {results['size']}x{results['size']} each. Modes are {results['modes']}. Measured in "
-        f"{results['minutes']:g} minutes on {results['threads']} cores."
+        f"{results['minutes']:g} minutes on {results['threads']} core(s)."
     ]
