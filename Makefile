@@ -5,7 +5,8 @@ DEMO_SECONDS ?= 290
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-PACKAGES := benchmarks callbacks datamodules evaluation experiment lightning_modules losses metrics networks video_io
+PACKAGES := benchmarks callbacks datamodules evaluation experiment lightning_modules losses metrics networks sampling \
+	tensor_files video_io
 INSTALLED := $(VENV)/.installed
 
 .PHONY: setup demo test lint clean
@@ -28,7 +29,7 @@ demo: setup
 lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy train.py $(PACKAGES)
+	$(RUN) -m mypy train.py sample.py $(PACKAGES)
 
 test: lint
 	$(RUN) -m pytest
