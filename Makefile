@@ -3,6 +3,9 @@ PYTHON ?= python3
 # Seconds that the demo trains. The samples in the README took the default; CI takes less, on the same code path.
 DEMO_SECONDS ?= 290
 
+# Tests at once, of one thread each: two cores, or more where there are.
+TEST_PROCESSES ?= 2
+
 VENV := .venv
 RUN := $(VENV)/bin/python
 PACKAGES := benchmarks callbacks datamodules evaluation experiment lightning_modules losses metrics networks sampling \
@@ -29,10 +32,10 @@ demo: setup
 lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy train.py sample.py $(PACKAGES)
+	$(RUN) -m mypy train.py evaluate.py sample.py $(PACKAGES)
 
 test: lint
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(TEST_PROCESSES)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -94,7 +94,8 @@ def measured(
         return of_set if damage.of_clips is None else of_clips
 
     points: dict[Point, dict[str, Estimate]] = {}
-    with ThreadPoolExecutor(num_threads) as threads:
+    # Each point has one core; to torch every new thread has as many as there are.
+    with ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as threads:
         running = {
             threads.submit(work(damage, strength)): (damage.name, strength)
             for damage in damages
@@ -147,7 +148,6 @@ def run(arguments: list[str]) -> None:
     """
     options = arguments_of(arguments)
     num_clips, num_frames = (8, 4) if options.small else (options.num_clips, options.num_frames)
-    torch.set_num_threads(1)  # each point has a thread of its own
     with ExitStack() as stack:
         videos, pattern = videos_of(options, stack)
         clips = read_study_clips(videos, num_clips, num_frames, options.size, options.real_list, pattern)

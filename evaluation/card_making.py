@@ -10,7 +10,7 @@ from metrics.estimators import Estimate
 from metrics.protocols import Protocol
 
 if TYPE_CHECKING:
-    from evaluation.measuring import Pass
+    from evaluation.feature_pass import Pass
     from evaluation.sides import NumberedClips
 
 

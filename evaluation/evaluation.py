@@ -10,14 +10,16 @@ from typing import Any
 
 import torch
 
-from evaluation.measuring import FeatureMeasurement, Outcome
+from evaluation.file_side import Files
+from evaluation.generated_side import Generated
+from evaluation.measuring import FeatureMeasurement
 from evaluation.open_videos import open_videos
 from evaluation.page import write_page
 from evaluation.page_content import PAGE, clips_to_show, with_page
 from evaluation.processes import MISTAKES, Processes, one_line
-from evaluation.results import Results
+from evaluation.results import Outcome, Results
 from evaluation.scoring import ScoreMeasurement
-from evaluation.sides import Files, Generated, Side
+from evaluation.sides import Side
 from evaluation.trained_run import open_run
 from experiment.saved_run import is_run_folder
 from metrics.protocols import FORMS, PUBLISHED, Protocol, nearest, protocol_named

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from evaluation.clip_set import ClipSet
-from evaluation.measuring import FeatureMeasurement, Pass
+from evaluation.feature_pass import Pass
+from evaluation.measuring import FeatureMeasurement
 from evaluation.scoring import ScoreMeasurement
 from evaluation.shown_clips import PairedScores
 from evaluation.sides import NumberedClips

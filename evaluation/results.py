@@ -12,6 +12,15 @@ from metrics.card import MetricCard
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What has come of a protocol or a score: cards on the first process, or why it could not be computed."""
+
+    name: str
+    cards: tuple[MetricCard, ...] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class Results:
     """What an evaluation has found.
 

@@ -8,10 +8,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from evaluation.card_making import too_short
-from evaluation.measuring import Outcome, common_size
+from evaluation.file_side import FileClips, Files
 from evaluation.processes import MISTAKES, Processes, one_line
-from evaluation.sides import FileClips, Files, NumberedClips, Partners, Side
-from evaluation.video_source import Size
+from evaluation.results import Outcome
+from evaluation.sides import NumberedClips, Partners, Side, common_size
+from evaluation.video_source import Size, counted
 from metrics.bootstrap import mean_interval
 from metrics.card import MetricCard
 from metrics.clip_rules import STYLEGAN_V_GENERATED, VIDEO_UNIFORM, ClipRule
@@ -102,7 +103,11 @@ class ScoreMeasurement:
         fake = self.fake.clips(FIRST_CLIPS, len(real) if is_made else None, *shape, beside)
         for side, clips in (("real", real), ("fake", fake)):
             if clips.num_too_short and not is_made:
-                raise ValueError(f"{clips.num_too_short} {side} videos are shorter than {protocol.num_frames} frames")
+                shorter = counted(clips.num_too_short, f"{side} video")
+                raise ValueError(
+                    f"{shorter} shorter than {protocol.num_frames} frames, so that others would be paired; leave them "
+                    "and their partners out with --real_list and --fake_list"
+                )
         if len(fake) != len(real):
             raise ValueError(
                 f"{len(real) // num_samples} real videos need {len(real)} fake ones, paired by the order of their "
@@ -126,7 +131,10 @@ class ScoreMeasurement:
             size = common_size(self.size, self.fake)
             clips = Repeated(self.real.clips(rule, self.num_videos, num_frames, 1, self.seed, size), num_samples)
             if num_too_short is not None and clips.num_too_short != num_too_short:
-                raise ValueError(f"the generator needs real videos of {num_frames} frames, and some are shorter")
+                raise ValueError(
+                    f"the generator makes its clips of {num_frames} frames of real videos, and some are shorter; leave "
+                    "those out of --real_list"
+                )
             return clips
 
         return partners

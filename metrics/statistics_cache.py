@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from metrics.feature_network import FeatureNetwork
 from metrics.feature_statistics import Gaussian
 
 FORMAT = 2  # of the files
-Statistics = dict[str, Gaussian | Tensor]  # by the name of the features; a tensor (N, D) is all of them
+Statistics = Mapping[str, Gaussian | Tensor]  # by the name of the features; a tensor (N, D) is all of them
 
 
 class StatisticsCache:

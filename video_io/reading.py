@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import av  # noqa: F401 (before decord, which opens its own FFmpeg for all: av after it encodes no VP9)
 import decord
 import numpy as np
 import torch

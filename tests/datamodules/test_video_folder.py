@@ -3,7 +3,6 @@ from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
-import decord
 import pytest
 import torch
 from jsonargparse import ArgumentParser
@@ -11,6 +10,7 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 
 from datamodules.video_folder import VideoFolder
 from tests.numbered_videos import Written, read_clip_numbers, write_numbered
+from video_io import reading
 
 SPAN = {"num_frames": 6, "frame_stride": 3}  # 16 frames of the video
 
@@ -127,13 +127,13 @@ def test_through_lightning_and_on_from_a_checkpoint(numbered_folder, tmp_path, n
 
 def test_nothing_is_opened_in_the_parent_process_once_indexed(numbered_folder, monkeypatch):
     folder(numbered_folder).prepare_data()
-    opened, reader = [], decord.VideoReader
+    opened, reader = [], reading.decord.VideoReader
 
-    def record(path: str, **arguments: object) -> decord.VideoReader:
+    def record(path: str, **arguments: object) -> object:
         opened.append(path)  # a worker appends to its own copy of the list
         return reader(path, **arguments)
 
-    monkeypatch.setattr(decord, "VideoReader", record)
+    monkeypatch.setattr(reading.decord, "VideoReader", record)
     data = folder(numbered_folder, num_workers=2)
     data.prepare_data()
     data.setup("fit")

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from evaluation.measuring import FeatureMeasurement, Outcome
+from evaluation.file_side import Files
+from evaluation.measuring import FeatureMeasurement
 from evaluation.open_videos import open_videos
-from evaluation.sides import Files
+from evaluation.results import Outcome
 from metrics.card import MetricCard
 from metrics.protocols import protocol_named
 from tests.metrics.small_network import SmallNetwork

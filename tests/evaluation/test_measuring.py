@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from evaluation.file_side import Files
 from evaluation.measuring import FeatureMeasurement
 from evaluation.open_videos import open_videos
-from evaluation.sides import Files
 from metrics.card import MetricCard
 from metrics.clip_rules import END_TO_END
 from metrics.estimators import Estimate, Frechet

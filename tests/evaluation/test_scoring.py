@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evaluation.file_side import Files
 from evaluation.open_videos import open_videos
 from evaluation.processes import Processes
 from evaluation.scoring import FIRST_CLIPS, Repeated, ScoreMeasurement
-from evaluation.sides import Files
 from metrics.card import MetricCard
 from metrics.score_protocols import score_protocol_named
 from tests.evaluation.networks import array, files
@@ -114,7 +114,7 @@ def test_what_cannot_work_is_found_before_anything_is_computed(tmp_path: Path, r
     refused("5 real videos need 15 fake ones, .* and there are 6", real, more, "psnr_8f_best_of_3")
     refused("none of the 5 videos, of at most 8 frames, is long enough", real, real, "psnr_9f")
     videos = Files(open_videos(video_folder))  # one has 10 frames
-    refused("psnr_16f compares clip by clip: 1 real videos are shorter than 16 frames", videos, videos, "psnr_16f")
+    refused("psnr_16f compares clip by clip: 1 real video shorter than 16 frames", videos, videos, "psnr_16f")
     refused("flow_warping_error_1f: it is of 2 frames or more", None, real, "flow_warping_error_1f")
     tiny = files(array(tmp_path / "tiny.npy", 2, size=8))
     refused("flow_warping_error_8f: .*at least 12x12 pixels; got 8x8", None, tiny, "flow_warping_error_8f")

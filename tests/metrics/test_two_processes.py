@@ -47,8 +47,13 @@ def work(rank: int, folder: str) -> None:
     # Each process has its own folder: only the first one's file is looked at.
     cache = StatisticsCache(Path(folder) / f"cache{rank}")
     calls: list[int] = []
+
+    def compute() -> dict[str, Gaussian]:
+        calls.append(rank)
+        return fit_gaussians(network, [clips[rank::2]])
+
     for _ in range(2):
-        cached = cache.get({"data": "x"}, lambda: calls.append(rank) or fit_gaussians(network, [clips[rank::2]]))
+        cached = cache.get({"data": "x"}, compute)
     results["cached"] = vars(cached["fvd"])
     # The first one's cannot be written, and a file in the way of its folder cannot be read either.
     Path(f"{folder}/no folder {rank}").touch()

@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import av
 import pytest
@@ -130,3 +133,13 @@ def test_a_folder_that_may_not_be_written_to(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError):
         write_video(tmp_path / "video.mp4", moving_blob(2), fps=25)
+
+
+def test_vp9_is_written_by_who_reads_first(tmp_path: Path) -> None:
+    """decord's FFmpeg, opened before PyAV's, would stand in for it: "Invalid argument" of avcodec_open2."""
+    program = (
+        "import sys, video_io.reading; from tests.numbered_videos import Path, write_numbered; "
+        "write_numbered(Path(sys.argv[1]), codec='libvpx-vp9')"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.webm")], check=True)
+    assert (tmp_path / "a.webm").stat().st_size > 0
