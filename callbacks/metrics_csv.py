@@ -51,6 +51,11 @@ class MetricsCsv(Logger):
         """As the name."""
         return ""
 
+    @property
+    def save_dir(self) -> str:
+        """The folder of the file."""
+        return str(self.path.parent)
+
     @override
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

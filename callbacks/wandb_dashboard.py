@@ -112,6 +112,7 @@ class WandbDashboard(WandbLogger):
                     return self._init(folder, mode)
             except (wandb.Error, OSError, HTTPException) as error:
                 reason = "cannot be used online, " + str(error).partition("\n")[0] + "; "
+                wandb.teardown()  # else the id of a run that was refused stays in use
             mode = "offline"
         run = self._init(folder, mode)
         if mode == "offline":  # one line, which a Python warning is not

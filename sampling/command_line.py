@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from callbacks.protocols import ProvidesClips
 from evaluation.generated_videos import GeneratedVideos
 from evaluation.trained_run import TrainedRun, open_run
 from sampling.export import export
@@ -96,7 +97,10 @@ def conditions(opened: TrainedRun, num_videos: int, root: str | None) -> Callabl
     """Real clips, for a generator that makes its videos from some."""
     if not opened.module.conditions_on_clips:
         return None
-    clips = opened.datamodule(root).evaluation_dataset(max(num_videos, 1), "train")  # type: ignore[operator]
+    data = opened.datamodule(root)
+    if not isinstance(data, ProvidesClips):
+        raise ValueError(f"{opened.folder}: its generator makes videos from clips, which {type(data).__name__} has not")
+    clips = data.evaluation_dataset(max(num_videos, 1), "train")
     return lambda index: clips[index]["clip"]
 
 

@@ -56,7 +56,7 @@ def committed(folder: Path) -> list[Path]:
 
 def newest_intact(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that is as it was written, and a line for each newer one that is not."""
-    problems = []
+    problems: list[str] = []
     for path in reversed(committed(folder)):
         problem = damage(path)
         if not problem:

@@ -12,8 +12,14 @@ from tensor_files.committed import damage, mark_of
 
 UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # has torch.load run what is in a file
 # What a checkpoint may have besides; the names of classes that others could have put into it are dropped.
-HYPER_PARAMETERS = ("hyper_parameters", "hparams_name", "hparams_type", "datamodule_hyper_parameters")
-HYPER_PARAMETERS += ("datamodule_hparams_name", "datamodule_hparams_type")
+HYPER_PARAMETERS = (
+    "hyper_parameters",
+    "hparams_name",
+    "hparams_type",
+    "datamodule_hyper_parameters",
+    "datamodule_hparams_name",
+    "datamodule_hparams_type",
+)
 
 
 def load_tensors(path: str | Path) -> Any:

@@ -43,8 +43,8 @@ def test_a_damaged_record_is_begun_anew(tmp_path: Path, content: str) -> None:
     assert len(RunRecord(tmp_path / "wandb_run.json").begin()) == 8
 
 
-def test_a_disk_that_is_full_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_disk_that_takes_nothing_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     record = RunRecord(tmp_path / "file" / "wandb_run.json")
     assert record.take_note({"loss": 1}, 1) == {"loss": 1}
-    assert "wandb_run.json cannot be written (Not a directory); W&B may get" in capsys.readouterr().err
+    assert "wandb_run.json cannot be written (File exists); W&B may get" in capsys.readouterr().err

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "callbacks": {"metrics", "video_io", "tensor_files"},
     "experiment": OURS - {"benchmarks", "evaluation", "sampling"},
     "evaluation": {"metrics", "datamodules", "video_io", "experiment", "lightning_modules", "tensor_files"},
-    "sampling": {"evaluation", "experiment", "metrics.card", "video_io", "tensor_files"},
+    "sampling": {"callbacks.protocols", "evaluation", "experiment", "metrics.card", "video_io", "tensor_files"},
     "benchmarks": OURS,
 }
 NEVER = {
