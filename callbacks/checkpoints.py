@@ -82,7 +82,9 @@ class Checkpoints(EveryNSteps, Checkpoint):
         path = checkpoint_path(trainer)
         self._unlogged = {}
         if is_log_step(trainer):
-            self._unlogged = {name: float(value) for name, value in trainer.logged_metrics.items() if name != "step"}
+            # Not `logged_metrics`, which also has what earlier steps have logged.
+            logged = trainer._logger_connector.metrics["log"]
+            self._unlogged = {name: float(value) for name, value in logged.items() if name != "step"}
         trainer.save_checkpoint(path, weights_only=False)
         problem = trainer.strategy.broadcast(self._files.problem)
         if problem:
