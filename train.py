@@ -15,7 +15,7 @@ from experiment.run_folder import is_started_by_lightning
 from experiment.summary import describe, stopped, summarise
 from lightning_modules.video_gan import NonFiniteLossError
 
-ROLLED_BACK = EXIT_CODES[signal.SIGUSR1]  # start me again
+START_AGAIN = EXIT_CODES[signal.SIGUSR1]
 
 
 def main(arguments: list[str]) -> int:
@@ -30,9 +30,11 @@ def main(arguments: list[str]) -> int:
             code = train(experiment)
         finally:
             experiment.close()
-        if code == ROLLED_BACK and experiment.trainer.world_size == 1:
-            return main([*arguments, "--run_folder", str(experiment.run_folder)])
-        return code
+        if code is not None:
+            return code
+        if experiment.trainer.world_size > 1:
+            return START_AGAIN
+        return main([*arguments, "--run_folder", str(experiment.run_folder)])
     except (UserError, MisconfigurationException) as mistake:
         print(f"train.py: {mistake}", file=sys.stderr)
         return 2
@@ -43,8 +45,8 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def train(experiment: Experiment) -> int:
-    """Train until the end, or until a signal; the exit code."""
+def train(experiment: Experiment) -> int | None:
+    """Train until the end, or until a signal; the exit code.  None if the run is to go on from an earlier step."""
     trainer = experiment.trainer
     if experiment.is_finished:
         if trainer.is_global_zero:
@@ -60,7 +62,7 @@ def train(experiment: Experiment) -> int:
         if not done:
             raise
         print(f"train.py: {error}; {done}", file=sys.stderr)
-        return ROLLED_BACK
+        return None
     received = received_signal(trainer)
     if trainer.is_global_zero:
         print(summarise(experiment) if received is None else stopped(experiment, received))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightning_modules.checks import check_arguments, check_data, check_losses, check_precision
 from lightning_modules.fine_tuning import FineTuning
-from lightning_modules.generator_ema import ExponentialMovingAverage
+from lightning_modules.generator_ema import ExponentialMovingAverage, average_buffers
 from lightning_modules.noted_terms import NotedTerms
 from lightning_modules.optimizers import correct, refuse_plateau
 from lightning_modules.randomness import AUGMENTATION, EVALUATION, LATENTS, NOISE, VIEW, seed_own_draws, torch_generator
@@ -142,8 +142,10 @@ class VideoGAN(LightningModule):
             terms = self.take_step(update, counts=player == due[0])
             if player == "discriminator":
                 self.after_discriminator_step(terms, update)
-            else:
-                self.after_generator_step(len(batch["clip"]))
+        if self.trainer.world_size > 1:
+            average_buffers(self.generator, partial(self.trainer.strategy.reduce, reduce_op="mean"))
+        if "generator" in due:
+            self.after_generator_step(len(batch["clip"]))
         for scheduler in self.schedulers():
             scheduler.step()
         self.log_terms(step + 1)
@@ -239,8 +241,6 @@ class VideoGAN(LightningModule):
         """Move the average along, by the clips since the last time."""
         num_clips *= self.trainer.world_size * self.steps_between["generator"]
         self.generator_ema.update(self.generator, num_clips, int(self.videos_seen))
-        if self.trainer.world_size > 1:
-            self.generator_ema.average_buffers(partial(self.trainer.strategy.reduce, reduce_op="mean"))
 
     def player(self, name: str) -> nn.Module:
         """The generator or the discriminator."""
