@@ -10,6 +10,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
 
 from callbacks.every_n_steps import EveryNSteps, is_log_step
+from callbacks.unwritable import goes_on_if_unwritable
 
 Curve = dict[int, float]  # value at step
 
@@ -28,8 +29,8 @@ class Curves(EveryNSteps):
 
     Losses and logits are taken from the logged metrics every `trainer.log_every_n_steps` steps and travel with the
     checkpoints; FID and FVD are read from the run folder's metrics/*.jsonl, so this callback belongs after the one that
-    writes them; a resumed run, which has a folder of its own, draws none that were measured before it.  A curve of more
-    than 2000 points loses every other one.
+    writes them; a run that begins in a new folder from another's checkpoint draws none that were measured before it.  A
+    curve of more than 2000 points loses every other one.
 
     Args:
         every_n_steps: training steps between two drawings, at least 1; None switches it off.
@@ -57,7 +58,8 @@ class Curves(EveryNSteps):
         }
         for key, curve in sorted(read_measured(folder / "metrics").items()):
             panels.setdefault("FID" if key.startswith("fid") else "FVD", {})[key] = curve
-        draw({title: curves for title, curves in panels.items() if curves}, folder / "curves.png")
+        with goes_on_if_unwritable("curves.png", trainer.global_step):
+            draw({title: curves for title, curves in panels.items() if curves}, folder / "curves.png")
 
     @override
     def state_dict(self) -> dict[str, Any]:

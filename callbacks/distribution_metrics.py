@@ -14,9 +14,11 @@ from typing_extensions import override
 from callbacks.distribution_measurement import DistributionMeasurement
 from callbacks.every_n_steps import EveryNSteps
 from callbacks.protocols import check_makes_videos, check_provides_clips
+from callbacks.unwritable import goes_on_if_unwritable
 from metrics.card import MetricCard
 from metrics.efficientnet_lite import EfficientNetLite0
 from metrics.feature_network import FeatureNetwork
+from tensor_files.whole_files import whole_file
 
 
 class DistributionMetrics(EveryNSteps):
@@ -119,7 +121,8 @@ class DistributionMetrics(EveryNSteps):
         for logger in trainer.loggers:
             logger.log_metrics(values, step=trainer.global_step)
         if cards is not None:
-            append_cards(cards, Path(trainer.default_root_dir) / "metrics")
+            with goes_on_if_unwritable("the cards of metrics", trainer.global_step):
+                append_cards(cards, Path(trainer.default_root_dir) / "metrics")
         text = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
         pl_module.print(f"step {trainer.global_step}: {text} (measured in {time.perf_counter() - start:.1f} s)")
 
@@ -130,3 +133,21 @@ def append_cards(cards: list[MetricCard], folder: Path) -> None:
     for card in cards:
         with (folder / f"{card.key.replace('/', '-')}.jsonl").open("a") as file:
             file.write(json.dumps(card.as_dict()) + "\n")
+
+
+def drop_cards_after(folder: Path, step: int) -> None:
+    """Forget the cards that were written after a step, and a line that was not written to the end."""
+    for path in folder.glob("*.jsonl"):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if is_card_until(step, line)]
+        if kept != lines:
+            with whole_file(path) as file:
+                file.write("".join(kept).encode())
+
+
+def is_card_until(step: int, line: str) -> bool:
+    """Whether a line is a whole card, of this step or an earlier one."""
+    try:
+        return line.endswith("\n") and bool(json.loads(line)["step"] <= step)
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -7,14 +7,16 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from typing_extensions import override
 
+from callbacks.stop_signals import received_signal
+
 
 class EveryNSteps(Callback, ABC):
     """Calls `act` after every `every_n_steps`-th training step and after the last one, never twice for a step.
 
     A step is one `trainer.global_step`.  The last step is acted on inside the training loop wherever it is known to be
     the last (max_steps, or the stop of a callback before this one), so that a checkpoint of it resumes as any other;
-    else when training ends.  Lightning puts its Timer for max_time last; train.py puts it first.  A run that is
-    interrupted does not act any more.  All processes act together.
+    else when training ends.  Lightning puts its Timer for max_time last; train.py puts it first.  A run that a signal
+    ends goes on later: it acts on what is due at that step and on nothing more.  All processes act together.
 
     What `setup` refuses is refused before a run has a folder: train.py calls it once more, before `fit` does.
 
@@ -56,7 +58,7 @@ class EveryNSteps(Callback, ABC):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.every_n_steps is not None:
+        if self.every_n_steps is not None and received_signal(trainer) is None:
             self._act_once(trainer, pl_module)
 
     def _act_once(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -69,9 +71,10 @@ class EveryNSteps(Callback, ABC):
 
 
 def is_last_step(trainer: Trainer) -> bool:
-    """Whether training ends with this step, as far as it is known inside the training loop."""
+    """Whether training is complete with this step, as far as it is known inside the training loop."""
     may_stop = trainer.global_step >= (trainer.min_steps or 0) and trainer.current_epoch >= (trainer.min_epochs or 0)
-    return trainer.global_step == trainer.max_steps or (trainer.should_stop and may_stop)
+    stops = trainer.should_stop and may_stop and received_signal(trainer) is None
+    return trainer.global_step == trainer.max_steps or stops
 
 
 def is_log_step(trainer: Trainer) -> bool:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from callbacks.every_n_steps import EveryNSteps, step_name
 from callbacks.protocols import MakesVideos, ProvidesClips, check_makes_videos, check_provides_clips
+from callbacks.unwritable import goes_on_if_unwritable
 from video_io.grid import video_grid
 from video_io.pixels import float_to_uint8, uint8_to_float
 from video_io.writing import write_video
@@ -107,9 +108,12 @@ class SampleVideos(EveryNSteps):
 
     def _write(self, trainer: Trainer, videos: Tensor, name: str, key: str) -> None:
         """Write `name`.mp4 and `name`.png and hand them to the loggers."""
+        with goes_on_if_unwritable(f"samples/{name}.mp4", trainer.global_step):
+            self._write_and_log(trainer, enlarged(videos.expand(-1, 3, -1, -1, -1)), name, key)
+
+    def _write_and_log(self, trainer: Trainer, videos: Tensor, name: str, key: str) -> None:
         from PIL import Image
 
-        videos = enlarged(videos.expand(-1, 3, -1, -1, -1))  # (N, 3, T, H, W)
         folder = samples_folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
         write_video(folder / f"{name}.mp4", video_grid(videos, self.columns), self._data.fps)

@@ -5,14 +5,17 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from typing_extensions import override
+
+from callbacks.wandb_record import RunRecord
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -30,13 +33,20 @@ class WandbDashboard(WandbLogger):
     wandb is imported, and the run begins, with the first thing that is logged, and on rank 0 only.  The x-axis of all
     charts is the training step, `trainer/global_step`.
 
+    The run's id, and up to which step each chart has been logged, are kept in <save_dir>/wandb_run.json.  A run that is
+    trained on in its folder goes on as the same W&B run, and what it logs a second time is left out.  Offline, each
+    part has a folder of its own, and `wandb sync` joins them.
+
+    W&B gets neither the arguments, the environment, the packages nor the git repository of the program: they may name
+    secrets, and config.yaml has what a run is made of.
+
     Args:
         save_dir: the run's folder.
         project: of Weights & Biases; the variable WANDB_PROJECT goes before it.
         name: of the run; None has the last two parts of the run's folder, `wgan_gp/2026-01-31_09-30-00`.
         group: of runs that belong together, such as the seeds of one experiment.
         tags: of the run.
-        id: of the run; a run of the same id is gone on with.  None takes WANDB_RUN_ID, or a new one.
+        id: of the run, one of the same id is gone on with; None takes WANDB_RUN_ID, that of the folder, or a new one.
         answer_timeout: seconds that the server has to answer at the start; above 0.
         finish_timeout: seconds that uploads have after the end of training; above 0.
 
@@ -67,6 +77,14 @@ class WandbDashboard(WandbLogger):
         )
         self.answer_timeout = answer_timeout
         self.finish_timeout = finish_timeout
+        self._record = RunRecord(Path(save_dir) / "wandb_run.json", id or os.environ.get("WANDB_RUN_ID"))
+
+    @override
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        new = self._record.take_note(metrics, step)
+        if new:
+            super().log_metrics(new, step)
 
     @property
     @rank_zero_experiment
@@ -94,6 +112,7 @@ class WandbDashboard(WandbLogger):
                     return self._init(folder, mode)
             except (wandb.Error, OSError, HTTPException) as error:
                 reason = "cannot be used online, " + str(error).partition("\n")[0] + "; "
+                wandb.teardown()  # else the id of a run that was refused stays in use
             mode = "offline"
         run = self._init(folder, mode)
         if mode == "offline":  # one line, which a Python warning is not
@@ -112,8 +131,17 @@ class WandbDashboard(WandbLogger):
         import wandb
 
         settings = wandb.Settings(
-            init_timeout=self.answer_timeout, finish_timeout=self.finish_timeout, silent=mode == "offline"
+            init_timeout=self.answer_timeout,
+            finish_timeout=self.finish_timeout,
+            silent=mode == "offline",
+            disable_git=True,
+            disable_code=True,
+            x_disable_meta=True,
+            x_save_requirements=False,
         )
+        self._wandb_init["id"] = self._record.begin()
+        if mode != "online":
+            self._wandb_init.pop("resume", None)  # offline there is nothing to ask
         given = {name: value for name, value in self._wandb_init.items() if value is not None}
         return wandb.init(**{**given, "dir": str(folder), "mode": mode, "settings": settings})
 

@@ -46,15 +46,6 @@ def stamp_of(path: Path) -> Stamp:
     return [status.st_size, status.st_mtime_ns]
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, in hex."""
-    content = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            content.update(block)
-    return content.hexdigest()
-
-
 def cache_file(root: str | Path, kind: str = "") -> Path:
     """Where what is known of `root` is kept: below $KINOGAN_CACHE, or ~/.cache/kinogan."""
     folder = Path(os.environ.get("KINOGAN_CACHE") or Path.home() / ".cache" / "kinogan")

@@ -91,6 +91,7 @@ class VideoFolder(LightningDataModule):
         self.validation_list = validation_list
         self.keep_decoded = keep_decoded
         self.skip_short_videos = skip_short_videos
+        self.num_skipped_batches = 0  # of the stream, before the trainer's step: those that a run leaves out
         self._index: VideoIndex | None = None
         self._splits: dict[str, tuple[Video, ...]] = {}
 
@@ -141,7 +142,7 @@ class VideoFolder(LightningDataModule):
             self.batch_size,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
-            start_step=trainer.global_step if trainer else 0,
+            start_step=(trainer.global_step if trainer else 0) + self.num_skipped_batches,
         )
         videos = self.videos("train")
         choose = TrainingClips([video.num_frames for video in videos], self.clip_span, self.seed, self.flip)

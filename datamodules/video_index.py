@@ -14,7 +14,8 @@ from pathlib import Path
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from tqdm import tqdm
 
-from datamodules.index_cache import Row, rows_of, sha256_of, stamp_of
+from datamodules.index_cache import Row, rows_of, stamp_of
+from tensor_files.whole_files import sha256_of
 from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, VideoProperties, is_video, probe
 
 _NUM_NAMED = 3  # files that an error message names

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningDataModule
 
-from datamodules.index_cache import sha256_of
 from experiment.checks import difference
 from experiment.one_line import UserError
-from experiment.saved_run import CHECKPOINTS, build_datamodule, build_model, read_config
+from experiment.run_folder import CHECKPOINTS, PUBLISHED
+from experiment.saved_run import build_datamodule, build_model, read_config
 from lightning_modules.video_gan import VideoGAN
+from tensor_files.loading import load_checkpoint
+from tensor_files.whole_files import sha256_of
 
 VIDEO_MAKERS = ("generator.", "generator_ema.")  # how their weights' names begin
 
@@ -96,6 +98,8 @@ def open_run(
     if not isinstance(module, VideoGAN):
         raise ValueError(f"{folder}: is a run of {type(module).__name__}; only a VideoGAN's can be opened")
     step = load_weights(module, path)
+    if not ema and path.suffix == ".safetensors" and module.generator_ema.holds != "latest":
+        raise ValueError(f"{path}: holds the {module.generator_ema.holds} alone")
     if not ema:
         module.generator_ema.hold_latest(module.generator)
     if truncation is not None:
@@ -117,6 +121,8 @@ def checkpoint_path(folder: Path, checkpoint: str | Path) -> Path:
     Raises: FileNotFoundError, naming those that there are.
     """
     path = folder / CHECKPOINTS / f"{checkpoint}.ckpt" if checkpoint in ("last", "best") else Path(checkpoint)
+    if checkpoint == "last" and (folder / PUBLISHED).is_file():
+        path = folder / PUBLISHED
     if path.is_file():
         return path.resolve()
     kept = sorted(each.name for each in (folder / CHECKPOINTS).glob("*.ckpt") if each.is_file())
@@ -132,12 +138,15 @@ def load_weights(module: VideoGAN, path: Path) -> int:
     Those of the discriminator stay fresh: nobody needs them here, and they need not fit.
     Raises: ValueError if it is no checkpoint of this run.
     """
-    try:
-        saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except Exception as error:  # whatever a reader of broken files raises
-        raise ValueError(f"{path}: cannot be read as a checkpoint") from error
-    if not isinstance(saved, dict) or not {"state_dict", "global_step"} <= set(saved):
-        raise ValueError(f"{path}: is no checkpoint of a run; give a file of its {CHECKPOINTS} folder")
+    saved = load_checkpoint(path)
+    if path.suffix == ".safetensors":  # the weights of one generator, which makes the samples
+        module.generator_ema.holds = saved["holds"]
+        weights = saved["state_dict"]
+        saved["state_dict"] = {
+            prefix + name: value
+            for prefix in ("generator.", "generator_ema.average.")
+            for name, value in weights.items()
+        }
     there, here = (
         {name: value for name, value in state.items() if name.startswith(VIDEO_MAKERS)}
         for state in (saved["state_dict"], module.state_dict())
@@ -145,4 +154,4 @@ def load_weights(module: VideoGAN, path: Path) -> int:
     if unlike := difference(there, here):
         raise ValueError(f"{path}: is of another run, or the generator has changed since: {unlike}")
     module.load_state_dict(there, strict=False)
-    return int(saved["global_step"])
+    return int(saved.get("global_step", 0))

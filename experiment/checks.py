@@ -1,7 +1,10 @@
 """What can be wrong with a run is found before its first step: by its first process, for all of them."""
 
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
@@ -10,32 +13,61 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from callbacks.every_n_steps import EveryNSteps
+from experiment.going_on import check_same_data, check_same_run, complete, find_checkpoint, is_finished
 from experiment.one_line import UserError
 from experiment.run_folder import remove_if_empty
+from tensor_files.committed import step_of
+from tensor_files.loading import load_checkpoint
 
 
-def check(
-    model: LightningModule, datamodule: LightningDataModule, trainer: Trainer, run_folder: Path, resume: Path | None
-) -> None:
-    """Prepare the data and find what does not fit, on the first process; the others hear of it.
+@dataclass(frozen=True)
+class Plan:
+    """What is wanted of a run.
+
+    Args:
+        run_folder: where it writes, and where it goes on if it has been there.
+        resolved_config: YAML.
+        resume: a checkpoint to start from in a new folder.
+        is_named: whether the user has named the folder.
+    """
+
+    run_folder: Path
+    resolved_config: str
+    resume: Path | None = None
+    is_named: bool = False
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins: with its first step, or from a checkpoint; `step` counts those that its folder knows."""
+
+    checkpoint: Path | None
+    step: int = 0
+    is_finished: bool = False
+
+
+def check(model: LightningModule, datamodule: LightningDataModule, trainer: Trainer, plan: Plan) -> Start:
+    """Prepare the data, find what does not fit and where to begin, on the first process; the others hear of it.
 
     Raises: UserError on the first process, SystemExit on the others, as one line is enough; when all of them have
         given up the run's folder.
     """
     have_met = meet(trainer)
-    mistake = ""
+    mistake, start = "", Start(None)
     if is_first_process():
         try:
             check_fit(model, datamodule, trainer)
-            if resume is not None:
-                check_resume(resume, model)
+            start = find_start(model, datamodule, trainer, plan)
         except UserError as error:
             mistake = str(error)
+    elif not have_met:  # started by Lightning from a first process that has checked all this
+        found = find_checkpoint(plan.run_folder)[0]
+        start = Start(plan.resume) if found is None else Start(found, step_of(found))
     if have_met:
-        mistake = trainer.strategy.broadcast(mistake)
+        mistake, start = trainer.strategy.broadcast((mistake, start))
     if not mistake:
-        return
-    remove_if_empty(run_folder)
+        return start
+    remove_if_empty(plan.run_folder, is_named=plan.is_named)
     if have_met:
         trainer.strategy.barrier()  # a scheduler may end all processes as soon as one has ended
         torch.distributed.destroy_process_group()
@@ -83,19 +115,44 @@ def check_fit(model: LightningModule, datamodule: LightningDataModule, trainer: 
         raise UserError(str(error)) from error
 
 
-def check_resume(checkpoint: Path, model: LightningModule) -> None:
-    """Look whether a run of this module can go on from a file.
+def find_start(model: LightningModule, datamodule: LightningDataModule, trainer: Trainer, plan: Plan) -> Start:
+    """Where the run begins.
 
     Raises: UserError.
     """
+    if plan.resume is not None:
+        saved = check_checkpoint(plan.resume, "--resume ", model)
+        if is_finished(saved, trainer):
+            raise UserError(f"--resume {plan.resume}: has trained as long as is wanted; set a larger trainer.max_steps")
+        return Start(plan.resume)
+    check_same_run(plan.run_folder, plan.resolved_config)
+    path, problems = find_checkpoint(plan.run_folder)
+    for problem in problems:
+        print(f"{problem}; going on from the one before", file=sys.stderr)
+    if path is None:
+        return Start(None)
+    saved = check_checkpoint(path, "", model)
+    check_same_data(path, saved, datamodule)
+    step, finished = int(saved["global_step"]), is_finished(saved, trainer)
+    if finished:
+        complete(plan.run_folder, step, saved, trainer.loggers)
+    return Start(path, step, finished)
+
+
+def check_checkpoint(path: Path, said: str, model: LightningModule) -> dict[str, Any]:
+    """Look whether a run of this module can go on from a file; its content.
+
+    Raises: UserError that begins with what the user said.
+    """
     try:
-        saved = torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)
-    except Exception as error:  # whatever a reader of broken files raises
-        raise UserError(f"--resume {checkpoint}: cannot be read as a checkpoint") from error
-    if not isinstance(saved, dict) or not {"state_dict", "loops", "optimizer_states"} <= set(saved):
-        raise UserError(f"--resume {checkpoint}: is no checkpoint of a run; give a file from its checkpoints folder")
+        saved = load_checkpoint(path)
+    except (ValueError, OSError) as error:
+        raise UserError(f"{said}{error}") from error
+    if not {"loops", "optimizer_states", "global_step", "callbacks"} <= set(saved):
+        raise UserError(f"{said}{path}: is no checkpoint of a run; give a file from its checkpoints folder")
     if unlike := difference(saved["state_dict"], model.state_dict()):
-        raise UserError(f"--resume {checkpoint}: is of other networks: {unlike}; give the config of that run")
+        raise UserError(f"{said}{path}: is of other networks: {unlike}; give the config of that run")
+    return saved
 
 
 def difference(there: dict[str, torch.Tensor], here: dict[str, torch.Tensor]) -> str:

@@ -1,156 +1,129 @@
-"""The command line: layered YAML files and dotted overrides, checked against the classes' signatures."""
+"""The command line of train.py: what belongs to it alone, and a run built from the rest."""
 
 import argparse
-import logging
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
-from jsonargparse import ArgumentError, Namespace, set_parsing_settings
-from omegaconf import OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.callbacks import Timer
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import CSVLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.loggers import TensorBoardLogger
 
-from callbacks.checkpoints import Checkpoints
-from callbacks.curves import Curves
-from callbacks.distribution_metrics import DistributionMetrics
-from callbacks.progress import ProgressBar
-from callbacks.sample_videos import SampleVideos
-from callbacks.throughput import Throughput
-from experiment.checks import check, is_first_process
-from experiment.one_line import UserError, one_line
-from experiment.run_folder import make_run_folder, remove_if_empty
-
-TRUSTED_PACKAGES = (
-    "callbacks",
-    "datamodules",
-    "lightning_modules",
-    "losses",
-    "metrics",
-    "networks",
-    "pytorch_lightning",
-    "torch",
-    "torchmetrics",
-)
-# Every resolver that OmegaConf brings: some import modules or read the environment; ${path.in.config} needs none.
-RESOLVERS = ("coerce", "create", "decode", "deprecated", "dict.keys", "dict.values", "env", "select")
-
-# How Kinogan trains unless a config says otherwise: counted in steps, in one endless epoch, clips chosen by itself.
-TRAINER_DEFAULTS = {
-    "logger": {"class_path": "callbacks.wandb_dashboard.WandbDashboard"},
-    "use_distributed_sampler": False,
-    "limit_val_batches": 0,
-    "log_every_n_steps": 10,
-    "enable_model_summary": False,
-}
-
-PARSER_SETTINGS: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
-
-SAVED_CONFIG_HEAD = b"# pytorch_lightning=="  # Lightning writes its version over what it dumps
+from experiment.checks import Plan, Start, check, is_first_process
+from experiment.going_on import forget_after, has_checkpoints
+from experiment.one_line import UserError
+from experiment.parsing import ExperimentCLI, forbid_code, parse_and_instantiate, quieten
+from experiment.rolling_back import num_skipped_batches
+from experiment.run_folder import CONFIG, is_saved_config, make_run_folder, remove_if_empty, take_run_folder
+from experiment.run_lock import lock_run_folder, unlock
+from experiment.secrets import refuse_secrets
+from tensor_files.starting_points import weights_come_later
+from tensor_files.whole_files import remove_parts, whole_file
 
 OPTIONS_HELP = """options that stand on the command line only, never in a config:
   --runs_folder FOLDER      where runs put their folders (default: runs)
   --run_name NAME           the run's folder below it (default: the name of the first config, or of the
                             run that saved it)
-  --resume CHECKPOINT       go on from a checkpoint of the same config
+  --run_folder FOLDER       the run's own folder: begin there, or go on if the run has been there
+  --resume CHECKPOINT       start from a checkpoint of the same config in a new folder (default: auto,
+                            from the newest intact one of the run's own folder)
+  --rollbacks N             how often a loss that is not finite may send the run back to its newest checkpoint,
+                            from where it leaves out the batches that led there (default: 0, it stops)
   --allow_package PACKAGE   let the config name classes of this package; may be repeated
 """
 
 
 @dataclass
 class Experiment:
-    """What a command line describes, built and checked."""
+    """What a command line describes, built and checked.
+
+    Args:
+        resume: the checkpoint that it goes on from.
+        is_finished: whether the folder has all that is wanted already.
+        lock: of the run's folder, on the first process.
+        rollbacks: see `experiment.rolling_back`.
+    """
 
     model: LightningModule
     datamodule: LightningDataModule
     trainer: Trainer
     run_folder: Path
     resume: Path | None
+    is_finished: bool = False
+    lock: int | None = None
+    rollbacks: int = 0
 
-
-class ExperimentCLI(LightningCLI):
-    """Lightning's command line with the callbacks that every run has, each configurable under its own key.
-
-    Whatever a config says, the trainer and the loggers write into `run_folder`; so a saved config can be run again.
-    """
-
-    def __init__(self, run_folder: Path, **settings: Any) -> None:
-        self.run_folder = run_folder
-        self.resolved_config = ""  # YAML
-        super().__init__(LightningModule, LightningDataModule, **settings)
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Called in this order, after a config's own callbacks; but Lightning moves the checkpoints to the end."""
-        parser.add_lightning_class_args(SampleVideos, "samples")
-        parser.add_lightning_class_args(DistributionMetrics, "metrics")
-        parser.add_lightning_class_args(Curves, "curves")
-        parser.add_lightning_class_args(Checkpoints, "checkpoints")
-        parser.add_lightning_class_args(ProgressBar, "progress")
-        parser.add_lightning_class_args(Throughput, "throughput")
-
-    def before_instantiate_classes(self) -> None:
-        """Keep the config as it was resolved, then set the folders."""
-        self.resolved_config = self.parser.dump(self.config, skip_none=False)
-        trainer = self.config.trainer
-        trainer.default_root_dir = str(self.run_folder)
-        for logger in trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]:
-            if isinstance(logger, Namespace) and "save_dir" in logger.init_args:
-                logger.init_args.save_dir = str(self.run_folder)
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Add what depends on other settings: metrics.csv beside any logger, DDP as adversarial training needs it."""
-        given = self.config_init["trainer"]
-        if given["logger"] is True:
-            raise ValueError("trainer.logger is true; give a logger's class_path, or false for metrics.csv alone")
-        dashboards = given["logger"] or []
-        if not isinstance(dashboards, list):
-            dashboards = [dashboards]
-        kwargs["logger"] = [*dashboards, CSVLogger(given["default_root_dir"], name="", version="")]
-        if given["strategy"] == "auto" and num_devices(given) * given["num_nodes"] > 1:
-            kwargs["strategy"] = "ddp_find_unused_parameters_true"  # one player at a time has gradients
-        trainer = super().instantiate_trainer(**kwargs)
-        # max_time's timer first: the others look whether it stops training with this step.
-        trainer.callbacks.sort(key=lambda callback: not isinstance(callback, Timer))  # type: ignore[attr-defined]
-        return trainer
-
-
-def num_devices(trainer: Any) -> int:
-    """How many processes a node gets, where the trainer's settings tell."""
-    devices = trainer["devices"]
-    if devices in ("auto", -1, "-1"):
-        on_gpus = trainer["accelerator"] in ("auto", "gpu", "cuda")
-        return max(torch.cuda.device_count(), 1) if on_gpus else 1
-    if isinstance(devices, list):
-        return len(devices)
-    return int(devices) if str(devices).isdigit() else len(str(devices).split(","))
+    def close(self) -> None:
+        """Let another run have the folder."""
+        if self.lock is not None:
+            unlock(self.lock)
 
 
 def build(arguments: list[str]) -> Experiment:
     """Parse, build and check; the first process also prepares the data.
 
-    Raises: UserError, before anything is logged and with the run's folder removed again.
+    A run that has been in its folder goes on there: what was logged after its checkpoint is dropped.
+    Raises: UserError, before anything is logged and with a new folder removed again.
     """
     quieten()
+    refuse_secrets(arguments)
     options, rest = parse_own_options(arguments)
     forbid_code(options.allow_package)
-    run_folder = make_run_folder(options.runs_folder, options.run_name or config_name(rest))
+    is_named = options.run_folder is not None
+    if is_named:
+        run_folder = take_run_folder(options.run_folder)
+    else:
+        run_folder = make_run_folder(options.runs_folder, options.run_name or config_name(rest))
+    lock = None
     try:
-        cli = parse_and_instantiate(rest, run_folder)
-        check(cli.model, cli.datamodule, cli.trainer, run_folder, options.resume)
+        lock = lock_run_folder(run_folder) if is_first_process() else None
+        cli, start = prepare(rest, run_folder, options.resume, is_named)
     except BaseException:
-        remove_if_empty(run_folder)
+        if lock is not None:
+            unlock(lock)
+        remove_if_empty(run_folder, is_named=is_named)
         raise
+    parts = cli.model, cli.datamodule, cli.trainer
+    return Experiment(*parts, run_folder, start.checkpoint, start.is_finished, lock, options.rollbacks)
+
+
+def prepare(rest: list[str], run_folder: Path, resume: Path | None, is_named: bool) -> tuple[ExperimentCLI, Start]:
+    """Make the objects of a run, check them, and have its folder say what it is.
+
+    Raises: UserError.
+    """
+    goes_on = has_checkpoints(run_folder)
+    if goes_on and resume is not None:
+        raise UserError(f"{run_folder} has checkpoints; leave --resume out to go on there, or give another folder")
+    with weights_come_later(goes_on or resume is not None):
+        cli = parse_and_instantiate(rest, run_folder, OPTIONS_HELP)
+    start = check(cli.model, cli.datamodule, cli.trainer, Plan(run_folder, cli.resolved_config, resume, is_named))
+    if hasattr(cli.datamodule, "num_skipped_batches"):
+        cli.datamodule.num_skipped_batches = num_skipped_batches(run_folder, start.step)
+    if not start.is_finished:
+        begin_folder(cli, start, run_folder)
+    elif torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    return cli, start
+
+
+def begin_folder(cli: ExperimentCLI, start: Start, run_folder: Path) -> None:
+    """Make the folder say what the run is, and nothing of what will come again.
+
+    Raises: UserError if it cannot be written.
+    """
     if is_first_process():
-        (run_folder / "config.yaml").write_text(cli.resolved_config)
+        try:
+            remove_parts(run_folder)
+            forget_after(run_folder, start.step)
+            with whole_file(run_folder / CONFIG) as file:
+                file.write(cli.resolved_config.encode())
+        except OSError as error:
+            raise UserError(f"{run_folder}: cannot be written, {error.strerror}") from error
     for logger in cli.trainer.loggers:
+        if isinstance(logger, TensorBoardLogger) and start.checkpoint is not None:
+            logger._kwargs["purge_step"] = start.step + 1
         logger.log_hyperparams(yaml.safe_load(cli.resolved_config))
-    return Experiment(cli.model, cli.datamodule, cli.trainer, run_folder, options.resume)
 
 
 def parse_own_options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -158,14 +131,17 @@ def parse_own_options(arguments: list[str]) -> tuple[argparse.Namespace, list[st
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--runs_folder", type=Path, default=Path("runs"))
     parser.add_argument("--run_name")
-    parser.add_argument("--resume", type=Path)
+    parser.add_argument("--run_folder", type=Path)
+    parser.add_argument("--resume", default="auto")
+    parser.add_argument("--rollbacks", type=int, default=0)
     parser.add_argument("--allow_package", action="append", default=[])
     try:
         options, rest = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from error
-    if options.resume is not None and not options.resume.is_file():
+    if options.resume != "auto" and not Path(options.resume).is_file():
         raise UserError(f"--resume {options.resume}: there is no such checkpoint")
+    options.resume = None if options.resume == "auto" else Path(options.resume)
     return options, rest
 
 
@@ -180,64 +156,3 @@ def config_name(arguments: list[str]) -> str:
     if not configs:
         return "unnamed"
     return configs[0].absolute().parent.parent.name if is_saved_config(configs[0]) else configs[0].stem
-
-
-def is_saved_config(path: Path) -> bool:
-    """Whether a file is runs/<name>/<when>/config.yaml, as `build` has written it."""
-    return path.name == "config.yaml" and path.is_file() and path.read_bytes().startswith(SAVED_CONFIG_HEAD)
-
-
-def forbid_code(more_packages: list[str]) -> None:
-    """A config names classes of trusted packages, and paths within itself; it cannot run anything else."""
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*TRUSTED_PACKAGES, *more_packages])
-    for name in RESOLVERS:
-        OmegaConf.clear_resolver(f"oc.{name}")
-
-
-def parse_and_instantiate(arguments: list[str], run_folder: Path) -> ExperimentCLI:
-    """Parse the config into objects; a mistake becomes one line."""
-    parsers: list[LightningArgumentParser] = []
-
-    def make_parser(**settings: Any) -> LightningArgumentParser:
-        parsers.append(LightningArgumentParser(**settings))
-        return parsers[0]
-
-    try:
-        return ExperimentCLI(
-            run_folder,
-            save_config_callback=None,
-            trainer_defaults=TRAINER_DEFAULTS,
-            seed_everything_default=0,
-            parser_class=make_parser,
-            parser_kwargs={**PARSER_SETTINGS, "prog": "train.py", "epilog": OPTIONS_HELP},
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            args=arguments,
-            run=False,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-        )
-    except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
-        raise UserError(one_line(str(error), parsers[0])) from error
-
-
-def quieten() -> None:
-    """Leave the screen to what a person needs: no tips, no remarks on what this project does on purpose."""
-    for talker in (
-        "pytorch_lightning.utilities.rank_zero",
-        "lightning_fabric.utilities.seed",
-        "lightning_fabric.utilities.distributed",
-    ):
-        logging.getLogger(talker).setLevel(logging.WARNING)
-    for message in (
-        ".*LeafSpec.*",  # PyTorch's own
-        ".*litlogger.*",
-        ".*args parameter is intended to run from within Python.*",
-        ".*srun. command is available.*",
-        ".*does not have many workers.*",
-        ".*module.s. in eval mode at the start of training.*",  # the generator's moving average
-        ".*Experiment logs directory .* exists and is not empty.*",  # the run's own folder
-        ".*weights_only. was not set.*",
-        r".*lr_scheduler.step\(\). before .optimizer.step\(\).*",  # the generator waits for discriminator_steps
-    ):
-        warnings.filterwarnings("ignore", message=message)

@@ -8,9 +8,14 @@ from itertools import chain, count
 from pathlib import Path
 
 from experiment.one_line import UserError
+from experiment.run_lock import LOCK
 
 FOLDER_OF_THIS_RUN = "KINOGAN_RUN_FOLDER"  # set by the first process, inherited by those that Lightning starts
+CONFIG = "config.yaml"
+CHECKPOINTS = "checkpoints"
+PUBLISHED = "generator.safetensors"  # of a folder that sample.py has exported
 PLACES = ".processes"  # below a run's folder: one empty folder for each process that a scheduler has started
+SAVED_CONFIG_HEAD = b"# pytorch_lightning=="  # Lightning writes its version over what it dumps
 
 
 def make_run_folder(runs_folder: Path, name: str, environment: Mapping[str, str] = os.environ) -> Path:
@@ -18,7 +23,8 @@ def make_run_folder(runs_folder: Path, name: str, environment: Mapping[str, str]
 
     All processes of a run must agree.  Those that Lightning starts inherit the folder.  Those that SLURM or torchrun
     has started derive its name from the job, and each takes a place in the first folder where its own is free: so the
-    second run of a job step comes to a second folder.  A single process takes the time.
+    second run of a job step comes to a second folder.  When the job is started again, after a requeue or a failure, its
+    first run comes to the first folder, where it goes on, and so forth.  A single process takes the time.
 
     A name that is taken gets -2, -3, ....  Raises: UserError if the folder cannot be made.
     """
@@ -27,7 +33,7 @@ def make_run_folder(runs_folder: Path, name: str, environment: Mapping[str, str]
     job = job_name(environment)
     try:
         if job is not None:
-            folder = take_place(runs_folder / name / job, rank_in_job(environment))
+            folder = take_place(runs_folder / name / job, restarts(environment), rank_in_job(environment))
         else:
             folder = make_new_folder(runs_folder / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     except OSError as error:
@@ -37,13 +43,35 @@ def make_run_folder(runs_folder: Path, name: str, environment: Mapping[str, str]
     return folder
 
 
+def take_run_folder(folder: Path) -> Path:
+    """The folder that the user has named, for a new run or for the one that goes on there; absolute.
+
+    Raises: UserError if it cannot be made, or holds something else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    except OSError as error:
+        raise UserError(f"--run_folder {folder}: cannot be made, {error.strerror}") from error
+    if found and not is_saved_config(folder / CONFIG):
+        raise UserError(f"--run_folder {folder}: holds other files than a run's ({min(found)}); give another")
+    return folder.absolute()
+
+
+def is_saved_config(path: Path) -> bool:
+    """Whether a file is the config.yaml of a run, as train.py has written it."""
+    return path.name == CONFIG and path.is_file() and path.read_bytes().startswith(SAVED_CONFIG_HEAD)
+
+
 def is_started_by_lightning(environment: Mapping[str, str]) -> bool:
     """Whether another process of this run has made the folder and started this one."""
     return FOLDER_OF_THIS_RUN in environment and "LOCAL_RANK" in environment
 
 
 def job_name(environment: Mapping[str, str]) -> str | None:
-    """What its processes know alike of a launch: SLURM's job, array task and step; torchrun's launch; the restart."""
+    """What its processes know alike of a launch, whenever it is started again: SLURM's job, array task and step;
+    torchrun's launch.
+    """
     parts = []
     if "SLURM_PROCID" in environment and "SLURM_JOB_ID" in environment:
         job = environment["SLURM_JOB_ID"]
@@ -51,17 +79,18 @@ def job_name(environment: Mapping[str, str]) -> str | None:
             job = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
         step = environment.get("SLURM_STEP_ID")
         parts += [f"slurm-{job}" if step is None else f"slurm-{job}.{step}"]
-        parts += restart(environment.get("SLURM_RESTART_COUNT"))
     if "TORCHELASTIC_RUN_ID" in environment:
-        known = [environment.get(each, "") for each in ("TORCHELASTIC_RUN_ID", "MASTER_PORT", "WORLD_SIZE")]
-        parts += ["torchrun-{}-{}-x{}".format(*known)]
-        parts += restart(environment.get("TORCHELASTIC_RESTART_COUNT"))
+        launch = environment["TORCHELASTIC_RUN_ID"]
+        if launch == "none":  # the user gave no --rdzv_id; a launch that has one may change its port and its size
+            launch += "-{MASTER_PORT}-x{WORLD_SIZE}".format_map(environment)
+        parts += [f"torchrun-{launch}"]
     return "-".join(parts) or None
 
 
-def restart(number: str | None) -> list[str]:
-    """The part of a job's name that says that it runs again after a requeue or a failure."""
-    return [f"restart-{number}"] if number not in (None, "", "0") else []
+def restarts(environment: Mapping[str, str]) -> str:
+    """How often the job has been started again, by SLURM and by torchrun: `0.0` at first."""
+    counts = (environment.get(each) or "0" for each in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"))
+    return ".".join(counts)
 
 
 def rank_in_job(environment: Mapping[str, str]) -> str:
@@ -69,11 +98,11 @@ def rank_in_job(environment: Mapping[str, str]) -> str:
     return environment.get("RANK", "0") if "TORCHELASTIC_RUN_ID" in environment else environment["SLURM_PROCID"]
 
 
-def take_place(folder: Path, rank: str) -> Path:
-    """The first of folder, folder-2, ... in which no process of this rank has been; absolute."""
+def take_place(folder: Path, restart: str, rank: str) -> Path:
+    """The first of folder, folder-2, ... in which no process of this rank has been since the restart; absolute."""
     for candidate in numbered(folder):
         with suppress(FileExistsError):
-            (candidate / PLACES / rank).mkdir(parents=True)
+            (candidate / PLACES / restart / rank).mkdir(parents=True)
             return candidate.absolute()
     raise AssertionError("numbered() never ends")
 
@@ -93,14 +122,18 @@ def numbered(folder: Path) -> Iterator[Path]:
     return map(folder.with_name, chain([folder.name], (f"{folder.name}-{number}" for number in count(2))))
 
 
-def remove_if_empty(folder: Path, environment: Mapping[str, str] = os.environ) -> None:
-    """Undo make_run_folder, if nothing was written; of several processes the last one does."""
+def remove_if_empty(folder: Path, environment: Mapping[str, str] = os.environ, is_named: bool = False) -> None:
+    """Undo make_run_folder, or take_run_folder for one `is_named`, if nothing was written; of several processes the
+    last one does.
+    """
     if is_started_by_lightning(environment):
         return
     with suppress(OSError):  # the first that is missing, or not empty, ends it
-        if job_name(environment) is not None:
-            place = folder / PLACES / rank_in_job(environment)
-            place.rmdir()
-            place.parent.rmdir()
-        for empty in (folder, folder.parent, folder.parent.parent):
+        if job_name(environment) is not None and not is_named:
+            place = folder / PLACES / restarts(environment) / rank_in_job(environment)
+            for empty in (place, place.parent, place.parent.parent):
+                empty.rmdir()
+        if {path.name for path in folder.iterdir()} == {LOCK}:
+            (folder / LOCK).unlink()
+        for empty in (folder,) if is_named else (folder, folder.parent, folder.parent.parent):
             empty.rmdir()

@@ -11,16 +11,16 @@ from pytorch_lightning import LightningDataModule, LightningModule
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from experiment.command_line import PARSER_SETTINGS, forbid_code
 from experiment.one_line import UserError, one_line
-
-CONFIG = "config.yaml"
-CHECKPOINTS = "checkpoints"
+from experiment.parsing import PARSER_SETTINGS, forbid_code
+from experiment.run_folder import CHECKPOINTS, CONFIG, PUBLISHED
+from tensor_files.starting_points import weights_come_later
 
 
 def is_run_folder(path: str | Path) -> bool:
-    """Whether a folder is of a run of train.py: it has a config and checkpoints."""
-    return (Path(path) / CONFIG).is_file() and (Path(path) / CHECKPOINTS).is_dir()
+    """Whether a folder is of a run of train.py, or of a published generator: it has a config, and weights."""
+    folder = Path(path)
+    return (folder / CONFIG).is_file() and ((folder / CHECKPOINTS).is_dir() or (folder / PUBLISHED).is_file())
 
 
 def read_config(run_folder: Path) -> dict[str, Any]:
@@ -43,14 +43,11 @@ def read_config(run_folder: Path) -> dict[str, Any]:
 def build_model(config: dict[str, Any], allow_packages: Sequence[str] = ()) -> LightningModule:
     """The module of a saved config, with fresh weights.
 
-    What it would load to start from (`fine_tuning`) is left out: the run's own checkpoint comes after it.
+    The files that it started from are not read: the run's own checkpoint comes after it.
     Raises: UserError.
     """
-    model = dict(config["model"])
-    if model.get("init_args", {}).get("fine_tuning") is not None:
-        model["init_args"] = {**model["init_args"], "fine_tuning": None}
-    with torch.random.fork_rng(devices=[]):
-        return _instantiated("model", LightningModule, model, allow_packages)
+    with torch.random.fork_rng(devices=[]), weights_come_later():
+        return _instantiated("model", LightningModule, config["model"], allow_packages)
 
 
 def build_datamodule(

@@ -1,11 +1,14 @@
 """What a person reads before and after training."""
 
 from pathlib import Path
+from signal import Signals
 
 from torch import nn
 
 from callbacks.curves import read_measured
 from experiment.command_line import Experiment
+from experiment.run_folder import CHECKPOINTS
+from tensor_files.committed import committed, step_of
 
 
 def describe(experiment: Experiment) -> str:
@@ -18,17 +21,28 @@ def describe(experiment: Experiment) -> str:
     ]
     objective = type(getattr(model, "objective", model)).__name__
     device = f"{trainer.world_size} x {trainer.strategy.root_device.type}"
+    goes_on = f"going on from {shown(experiment.resume)}\n" if experiment.resume else ""
     return (
-        f"training {' and '.join(players)} with {objective}, {trainer.precision} on {device}\n"
+        f"{goes_on}training {' and '.join(players)} with {objective}, {trainer.precision} on {device}\n"
         f"on {summary_of(experiment.datamodule)}\n"
         f"results in {shown(experiment.run_folder)}"
+    )
+
+
+def stopped(experiment: Experiment, signal: Signals) -> str:
+    """What to do after a signal."""
+    return (
+        f"stopped by {signal.name} and saved after step {experiment.trainer.global_step}; the same command with "
+        f"--run_folder {shown(experiment.run_folder)} goes on"
     )
 
 
 def summarise(experiment: Experiment) -> str:
     """Where everything lies, and how each metric went."""
     folder = experiment.run_folder
-    lines = [f"trained {experiment.trainer.global_step} steps; results in {shown(folder)}"]
+    saved = committed(folder / CHECKPOINTS)
+    num_steps = step_of(saved[-1]) if experiment.is_finished and saved else experiment.trainer.global_step
+    lines = [f"trained {num_steps} steps; results in {shown(folder)}"]
     for text, pattern in (
         ("sample videos", "samples/*.mp4"),
         ("metrics", "metrics"),

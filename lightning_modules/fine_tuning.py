@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from losses.base import BATCH_NORMS
+from tensor_files.loading import load_checkpoint
+from tensor_files.starting_points import are_needed
 
 PREFIXES = ("generator.", "generator_ema.average.", "discriminator.")
 
@@ -18,7 +19,8 @@ class FineTuning:
     All of them by default.  FreezeD (Mo et al. 2020, arXiv:2002.10964) freezes the discriminator's first layers:
     `discriminator_frozen: ["layers.0.*", "layers.2.*"]`.  Learning scale and shift alone (Noguchi and Harada 2019,
     arXiv:1904.01774) names the norms: `generator_trained: ["*norm*"]`.  What the generator does not learn is taken from
-    its moving average, whose samples were the good ones, and frozen batch norms keep their running statistics.
+    its moving average, whose samples were the good ones, and frozen batch norms keep their running statistics.  A run
+    that goes on from its own checkpoint does not need the file.
 
     Args:
         checkpoint: a file of a run's checkpoints folder; None starts from fresh weights, with the choices below.
@@ -41,7 +43,7 @@ class FineTuning:
         discriminator_frozen: Sequence[str] = (),
         skip_mismatched: bool = False,
     ) -> None:
-        if checkpoint is not None and not Path(checkpoint).is_file():
+        if checkpoint is not None and are_needed() and not Path(checkpoint).is_file():
             raise FileNotFoundError(f"fine_tuning.checkpoint: there is no file {checkpoint}")
         self.checkpoint = checkpoint
         self.trained = {"generator": generator_trained, "discriminator": discriminator_trained}
@@ -50,7 +52,7 @@ class FineTuning:
 
     def apply(self, module: nn.Module) -> None:
         """Load a module that has `generator`, `discriminator` and `generator_ema`, and choose what learns."""
-        if self.checkpoint is not None:
+        if self.checkpoint is not None and are_needed():
             self.load(module)
         for player in ("generator", "discriminator"):
             self.choose(player, module.get_submodule(player))
@@ -62,9 +64,9 @@ class FineTuning:
     def load(self, module: nn.Module) -> None:
         """Copy the weights of both players, and of the generator's average."""
         try:
-            saved = torch.load(str(self.checkpoint), map_location="cpu", weights_only=True)["state_dict"]
-        except Exception as error:  # whatever a reader of broken files raises
-            raise ValueError(f"fine_tuning.checkpoint {self.checkpoint} is no checkpoint of a run") from error
+            saved = load_checkpoint(str(self.checkpoint))["state_dict"]
+        except ValueError as error:
+            raise ValueError(f"fine_tuning.checkpoint {error}") from error
         there = {name: value for name, value in saved.items() if name.startswith(PREFIXES)}
         here = {name: value for name, value in module.state_dict().items() if name.startswith(PREFIXES)}
         fitting = {name for name in here if name in there and here[name].shape == there[name].shape}

@@ -57,16 +57,6 @@ class ExponentialMovingAverage(nn.Module):
         self.average.load_state_dict(source.state_dict())
         self.holds = "latest"
 
-    @torch.no_grad()
-    def average_buffers(self, mean_over_processes: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        """Make the processes agree: batch statistics are each process's own, and all generate from this average."""
-        buffers = [buffer for buffer in self.average.buffers() if buffer.is_floating_point()]
-        if buffers:
-            joined = mean_over_processes(torch.cat([buffer.flatten() for buffer in buffers]))
-            parts = joined.split([buffer.numel() for buffer in buffers])
-            for buffer, part in zip(buffers, parts, strict=True):
-                buffer.copy_(part.view_as(buffer))
-
     def train(self, mode: bool = True) -> "ExponentialMovingAverage":
         """Stay in evaluation mode."""
         return super().train(False)
@@ -74,3 +64,18 @@ class ExponentialMovingAverage(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The averaged network's output."""
         return self.average(*args, **kwargs)
+
+
+@torch.no_grad()
+def average_buffers(network: nn.Module, mean_over_processes: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Make the processes agree on a network's batch statistics, which are each process's own.
+
+    All generate from them, and a checkpoint has those of the first process alone.
+    """
+    buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    if buffers:
+        # In float64 the mean of equal numbers is that number, so constants among them stay as they are.
+        joined = mean_over_processes(torch.cat([buffer.flatten().double() for buffer in buffers]))
+        parts = joined.split([buffer.numel() for buffer in buffers])
+        for buffer, part in zip(buffers, parts, strict=True):
+            buffer.copy_(part.view_as(buffer))

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from lightning_modules.checks import check_arguments, check_data, check_losses, check_precision
 from lightning_modules.fine_tuning import FineTuning
-from lightning_modules.generator_ema import ExponentialMovingAverage
+from lightning_modules.generator_ema import ExponentialMovingAverage, average_buffers
 from lightning_modules.noted_terms import NotedTerms
 from lightning_modules.optimizers import correct, refuse_plateau
-from lightning_modules.randomness import AUGMENTATION, EVALUATION, LATENTS, NOISE, VIEW, torch_generator
+from lightning_modules.randomness import AUGMENTATION, EVALUATION, LATENTS, NOISE, VIEW, seed_own_draws, torch_generator
 from lightning_modules.update import Judge, Update, sliced, summed
 from losses.across_processes import mean_over_processes
 from losses.base import AdversarialObjective, Augmentation, LossTerms, WeightTerm, refuse_reserved
@@ -28,7 +28,15 @@ class NonFiniteLossError(RuntimeError):
     """A player's loss term or gradient norm is not finite; raised on all processes before its weights are touched.
 
     When it is the generator's, the discriminator has made its update of that step.
+
+    Args:
+        message: says it all.
+        step: that could not be finished, from 1.
     """
+
+    def __init__(self, message: str, step: int) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class VideoGAN(LightningModule):
@@ -126,6 +134,7 @@ class VideoGAN(LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """One update of each player that is due, the discriminator first."""
         step = self.trainer.global_step  # the first update moves it on
+        seed_own_draws(self.seed, step, self.trainer.global_rank)
         self.videos_seen += len(batch["clip"]) * self.trainer.world_size
         due = [player for player in PLAYERS if (step + 1) % self.steps_between[player] == 0]
         for player in due:
@@ -133,8 +142,10 @@ class VideoGAN(LightningModule):
             terms = self.take_step(update, counts=player == due[0])
             if player == "discriminator":
                 self.after_discriminator_step(terms, update)
-            else:
-                self.after_generator_step(len(batch["clip"]))
+        if self.trainer.world_size > 1:
+            average_buffers(self.generator, partial(self.trainer.strategy.reduce, reduce_op="mean"))
+        if "generator" in due:
+            self.after_generator_step(len(batch["clip"]))
         for scheduler in self.schedulers():
             scheduler.step()
         self.log_terms(step + 1)
@@ -195,7 +206,8 @@ class VideoGAN(LightningModule):
         if bad:
             raise NonFiniteLossError(
                 f"step {step + 1}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights "
-                "changed. Lower the learning rates, or clip with model.gradient_clip_norm"
+                "changed. Lower the learning rates, or clip with model.gradient_clip_norm",
+                step + 1,
             )
         means = dict(zip(named, values, strict=True))
         self.noted.add({f"{player}/{name}": value for name, value in means.items()})
@@ -229,8 +241,6 @@ class VideoGAN(LightningModule):
         """Move the average along, by the clips since the last time."""
         num_clips *= self.trainer.world_size * self.steps_between["generator"]
         self.generator_ema.update(self.generator, num_clips, int(self.videos_seen))
-        if self.trainer.world_size > 1:
-            self.generator_ema.average_buffers(partial(self.trainer.strategy.reduce, reduce_op="mean"))
 
     def player(self, name: str) -> nn.Module:
         """The generator or the discriminator."""

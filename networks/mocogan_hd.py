@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from networks.base import Discriminator, Generator, Judgement, Latents, Synthesis, View, in_float32, pick_frames
 from networks.stylegan2 import ImageGenerator
+from tensor_files.loading import load_checkpoint
+from tensor_files.starting_points import are_needed
 
 AVERAGE = "generator_ema.average."  # where a checkpoint of a run keeps the generator that makes its samples
 PCA_SEED = 0
@@ -243,10 +245,12 @@ class PatchDiscriminator(nn.Module):
 
 
 def loaded_average(generator: ImageGenerator, checkpoint: str | None) -> ImageGenerator:
-    """The generator with the weights of a run's moving average.
+    """The generator with the weights of a run's moving average; as it is where those come with the own checkpoint.
 
     Raises: ValueError if there is no such checkpoint, or if it holds another generator.
     """
+    if not are_needed():
+        return generator
     if checkpoint is None:
         raise ValueError(
             "image_checkpoint is missing: train conf/stylegan_image.yaml first, then give "
@@ -254,7 +258,7 @@ def loaded_average(generator: ImageGenerator, checkpoint: str | None) -> ImageGe
         )
     if not Path(checkpoint).is_file():
         raise ValueError(f"image_checkpoint is {checkpoint}; there is no such file")
-    weights = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    weights = load_checkpoint(checkpoint)["state_dict"]
     own = {name.removeprefix(AVERAGE): value for name, value in weights.items() if name.startswith(AVERAGE)}
     try:
         generator.load_state_dict(own)
@@ -268,7 +272,12 @@ def loaded_average(generator: ImageGenerator, checkpoint: str | None) -> ImageGe
 
 @torch.no_grad()
 def principal_directions(generator: ImageGenerator, num_components: int, num_samples: int) -> Tensor:
-    """diag(sigma) V of w, (num_components, w_dim): rows of falling length, each with its largest entry positive."""
+    """diag(sigma) V of w, (num_components, w_dim): rows of falling length, each with its largest entry positive.
+
+    Zeros where they come with the own checkpoint.
+    """
+    if not are_needed():
+        return torch.zeros(num_components, generator.w_dim)
     rng = torch.Generator().manual_seed(PCA_SEED)
     z = torch.randn(num_samples, generator.latent_dim, generator=rng)
     labels = torch.randint(generator.num_classes, (num_samples,), generator=rng) if generator.num_classes else None

@@ -1,11 +1,15 @@
+import errno
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from callbacks.checkpoints import Checkpoints
+from callbacks.checkpoints import Checkpoints, CheckpointsFailedError
+from callbacks.metrics_csv import MetricsCsv, drop_rows_after, read_rows
+from tensor_files.committed import committed, damage, step_of
+from tensor_files.loading import load_checkpoint
 from tests.callbacks.fakes import TinyData, TinyModule, make_trainer
 
 
@@ -34,7 +38,11 @@ def fit(folder: Path, *callbacks: Callback, max_steps: int = 6, **more: Any) -> 
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+    """Without the marks, of which each checkpoint has one."""
+    found = sorted((folder / "checkpoints").iterdir())
+    marked = {path.stem for path in found if path.suffix == ".sha256"}
+    assert marked == {path.stem for path in found if path.stem.startswith("step-")}
+    return [path.name for path in found if path.suffix == ".ckpt"]
 
 
 def test_keeps_the_newest_and_links_the_last(tmp_path: Path) -> None:
@@ -83,6 +91,81 @@ def test_the_checkpoint_of_the_last_step_lies_within_the_epoch_as_any_other(tmp_
     assert state["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"] == 0
 
 
+def test_keeps_every_nth(tmp_path: Path) -> None:
+    fit(tmp_path, Checkpoints(1, keep_newest=2, keep_every_n_steps=3), max_steps=8)
+    assert names(tmp_path)[1:] == [f"step-0000000{step}.ckpt" for step in (3, 6, 7, 8)]
+
+
+def test_each_is_committed_and_knows_its_data(tmp_path: Path) -> None:
+    fit(tmp_path, Checkpoints(2))
+    (*_, path) = committed(tmp_path / "checkpoints")
+    assert (step_of(path), damage(path)) == (6, "")
+    assert load_checkpoint(path)["data_fingerprint"] == TinyData().fingerprint("train")
+
+
+class FailingDisk:
+    """Takes no checkpoint at some steps; torch makes a RuntimeError of what the file says."""
+
+    def __init__(self, steps: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.steps = steps
+        self.save = torch.save
+        monkeypatch.setattr(torch, "save", self)
+
+    def __call__(self, content: dict[str, Any], file: BinaryIO) -> None:
+        if content["global_step"] in self.steps:
+            file.write(b"half")
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            except OSError as error:
+                raise RuntimeError("unexpected pos 64 vs 0") from error
+        self.save(content, file)
+
+
+def test_a_full_disk_costs_checkpoints_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    FailingDisk({2, 3, 5}, monkeypatch)
+    trainer = fit(tmp_path, Checkpoints(1, keep_newest=9, failures_allowed=2))
+    assert trainer.global_step == 6
+    assert names(tmp_path)[1:] == [f"step-0000000{step}.ckpt" for step in (1, 4, 6)]
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"step {step}: the checkpoint cannot be written (No space left on device); training goes on, and the one "
+        "before is kept" for step in (2, 3, 5)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("steps", "last"), [({3, 4, 5}, 5), ({6}, 6)])
+def test_a_disk_that_stays_full_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: set[int], last: int
+) -> None:
+    FailingDisk(steps, monkeypatch)
+    with pytest.raises(
+        CheckpointsFailedError, match=rf"step {last}: .* {len(steps)} in a row failed, so training ends"
+    ):
+        fit(tmp_path, Checkpoints(1, failures_allowed=2))
+    assert damage(committed(tmp_path / "checkpoints")[-1]) == ""
+
+
+def test_a_best_that_could_not_be_written_is_not_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FailingDisk({4}, monkeypatch)
+    fit(tmp_path, Measures({2: 5.0, 4: 1.0, 5: 2.0}), Checkpoints(1, keep_newest=1, best_metric="fvd"))
+    assert (tmp_path / "checkpoints" / "best.ckpt").readlink() == Path("step-00000005.ckpt")
+
+
+def test_what_a_step_logged_is_logged_again_when_the_run_goes_on(tmp_path: Path) -> None:
+    log = MetricsCsv(tmp_path)
+    trainer = make_trainer(tmp_path, Checkpoints(2), max_steps=2, logger=log)
+    trainer.fit(TinyModule(), datamodule=TinyData())
+    rows = read_rows(log.path)
+    drop_rows_after(log.path, 1)  # killed after the checkpoint of step 2 and before its row
+    again = MetricsCsv(tmp_path)
+    resumed = make_trainer(tmp_path, Checkpoints(2), max_steps=3, logger=again)
+    resumed.fit(TinyModule(), datamodule=TinyData(), ckpt_path=tmp_path / "checkpoints" / "last.ckpt")
+    assert read_rows(log.path)[:2] == rows
+    assert [row["step"] for row in read_rows(log.path)] == ["1", "2", "3"]
+
+
 def test_off_saves_nothing(tmp_path: Path) -> None:
     fit(tmp_path, Checkpoints(None, best_metric="nothing"))
     assert not (tmp_path / "checkpoints").exists()
@@ -98,6 +181,9 @@ def test_a_best_metric_that_is_not_exactly_one_is_refused_before_the_first_step(
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_refuses_to_keep_none() -> None:
-    with pytest.raises(ValueError, match=r"Checkpoints.keep_newest is 0; it must be at least 1"):
-        Checkpoints(2, keep_newest=0)
+@pytest.mark.parametrize(("name", "number", "least"), [
+    ("keep_newest", 0, 1), ("keep_every_n_steps", 0, 1), ("failures_allowed", -1, 0),
+])  # fmt: skip
+def test_numbers_below_their_least(name: str, number: int, least: int) -> None:
+    with pytest.raises(ValueError, match=rf"Checkpoints.{name} is {number}; it must be at least {least}"):
+        Checkpoints(2, **{name: number})  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from callbacks.distribution_metrics import DistributionMetrics
 from callbacks.sample_videos import SampleVideos
 from callbacks.wandb_dashboard import WandbDashboard, expect_answer
 from tests.callbacks.fakes import ColourFeatures, TinyData, TinyModule, make_trainer
-from tests.callbacks.wandb_log import read_run
+from tests.callbacks.wandb_log import read_part, read_run
 from video_io.reading import probe
 
 
@@ -83,6 +83,33 @@ def test_where_the_files_are_is_said_once(tmp_path: Path, capfd: pytest.CaptureF
     logger.experiment.finish()
     (run_folder,) = tmp_path.glob("wandb/offline-run-*")
     assert capfd.readouterr().err == f"W&B: logging to files, upload with: wandb sync {run_folder}\n"
+
+
+def test_a_run_that_goes_on_is_the_same_without_a_point_twice(tmp_path: Path) -> None:
+    parts = []
+    for steps in (range(1, 4), range(2, 6)):  # killed at step 3, its checkpoint is of step 1
+        logger = WandbDashboard(tmp_path)
+        for step in steps:
+            logger.log_metrics({"loss": step / 10}, step=step)
+        logger.experiment.finish()
+        (path,) = {*tmp_path.glob("wandb/offline-run-*"), *parts} - {*parts}
+        parts.append(path)
+        time.sleep(1.1)  # the folder's name has the second
+    assert len({path.name.rpartition("-")[2] for path in parts}) == 1  # the id
+    logged = [read_part(path).of("loss") for path in parts]
+    assert logged == [{1: 0.1, 2: 0.2, 3: 0.3}, {4: 0.4, 5: 0.5}]
+
+
+def test_nothing_of_the_machine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "--data.root", "canary-argument"])
+    monkeypatch.setenv("CANARY_TOKEN", "canary-variable")
+    logger = WandbDashboard(tmp_path)
+    logger.log_metrics({"loss": 1.0}, step=1)
+    end_wandb()
+    found = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".wandb" for path in found)
+    assert not [path for path in found if b"canary" in path.read_bytes()]
+    assert not {"requirements.txt", "wandb-metadata.json"} & {path.name for path in found}
 
 
 def test_without_a_key_a_run_is_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

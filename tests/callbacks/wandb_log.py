@@ -36,7 +36,13 @@ class LoggedRun(NamedTuple):
 
 def read_run(folder: Path) -> LoggedRun:
     """The one offline run below `folder`."""
-    (path,) = folder.glob("**/offline-run-*/*.wandb")
+    (path,) = folder.glob("**/offline-run-*")
+    return read_part(path)
+
+
+def read_part(folder: Path) -> LoggedRun:
+    """What an offline run, or a part of one, has in its folder."""
+    (path,) = folder.glob("*.wandb")
     history: list[dict[str, Any]] = []
     config: dict[str, Any] = {}
     step_metrics = {}

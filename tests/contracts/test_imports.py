@@ -9,18 +9,21 @@ ROOT = Path(__file__).parents[2]
 OURS = {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists() and path.name != "tests"}
 # What each package may import of ours, and which outside packages it may never import.
 MAY_IMPORT = {
-    "losses": set(),
-    "networks": set(),
-    "metrics": set(),
+    "tensor_files": set(),
+    "losses": {"tensor_files"},
+    "networks": {"tensor_files"},
+    "metrics": {"tensor_files"},
     "video_io": set(),
-    "datamodules": {"video_io"},
-    "lightning_modules": {"networks.base", "losses.base", "losses.across_processes"},
-    "callbacks": {"metrics", "video_io"},
-    "experiment": OURS - {"benchmarks", "evaluation"},
-    "evaluation": {"metrics", "datamodules", "video_io", "experiment", "lightning_modules"},
+    "datamodules": {"video_io", "tensor_files"},
+    "lightning_modules": {"networks.base", "losses.base", "losses.across_processes", "tensor_files"},
+    "callbacks": {"metrics", "video_io", "tensor_files"},
+    "experiment": OURS - {"benchmarks", "evaluation", "sampling"},
+    "evaluation": {"metrics", "datamodules", "video_io", "experiment", "lightning_modules", "tensor_files"},
+    "sampling": {"callbacks.protocols", "evaluation", "experiment", "metrics.card", "video_io", "tensor_files"},
     "benchmarks": OURS,
 }
 NEVER = {
+    "tensor_files": {"pytorch_lightning", "wandb", "decord", "av"},
     "losses": {"pytorch_lightning", "wandb", "decord", "av"},
     "networks": {"pytorch_lightning", "wandb", "decord", "av"},
     "metrics": {"pytorch_lightning", "wandb", "decord", "av"},
@@ -30,6 +33,7 @@ NEVER = {
     "callbacks": {"decord", "av"},
     "experiment": {"wandb", "decord", "av"},
     "evaluation": {"wandb", "decord", "av"},
+    "sampling": {"wandb", "decord", "av"},
     "benchmarks": {"wandb", "decord", "av"},
 }
 

@@ -11,8 +11,9 @@ import yaml
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Timer
 
-from experiment.command_line import RESOLVERS, build, forbid_code
+from experiment.command_line import build
 from experiment.one_line import UserError
+from experiment.parsing import RESOLVERS, forbid_code
 from train import main
 from video_io.writing import write_video
 
@@ -219,9 +220,10 @@ def test_a_checkpoint_of_other_networks_or_of_no_run(
 ) -> None:
     path = tmp_path / "other.ckpt"
     weights = {"generator.weight": torch.zeros(3)}
+    training: dict[str, object] = {"loops": {}, "optimizer_states": [], "callbacks": {}, "global_step": 3}
     for content, said in (
         (weights, "is no checkpoint of a run"),
-        ({"state_dict": weights, "loops": {}, "optimizer_states": []}, "is of other networks: "),
+        ({"state_dict": weights, **training}, "is of other networks: "),
     ):
         torch.save(content, path)
         assert main(arguments(tmp_path, videos, "--resume", str(path))) == 2
@@ -233,7 +235,7 @@ def test_a_checkpoint_of_other_networks_or_of_no_run(
 @pytest.mark.parametrize("logger", ["false", "null", "[]"])
 def test_without_a_dashboard_there_is_still_metrics_csv(tmp_path: Path, videos: Path, logger: str) -> None:
     experiment = build(arguments(tmp_path, videos, "--trainer.logger", logger))
-    assert [type(each).__name__ for each in experiment.trainer.loggers] == ["CSVLogger"]
+    assert [type(each).__name__ for each in experiment.trainer.loggers] == ["MetricsCsv"]
 
 
 def test_the_timer_stops_before_other_callbacks_look(tmp_path: Path, videos: Path) -> None:

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from experiment.run_folder import FOLDER_OF_THIS_RUN, make_new_folder, make_run_folder, remove_if_empty
+from experiment.one_line import UserError
+from experiment.run_folder import (
+    FOLDER_OF_THIS_RUN,
+    make_new_folder,
+    make_run_folder,
+    remove_if_empty,
+    take_run_folder,
+)
+from experiment.run_lock import lock_run_folder, unlock
 
 STEP = {"SLURM_JOB_ID": "17", "SLURM_STEP_ID": "4"}
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "MASTER_PORT": "29500", "WORLD_SIZE": "2"}
@@ -36,11 +44,10 @@ def test_processes_that_a_run_starts_inherit_its_folder(tmp_path: Path, monkeypa
     [
         ({"SLURM_JOB_ID": "17"}, "SLURM_PROCID", "slurm-17"),
         (STEP, "SLURM_PROCID", "slurm-17.4"),
-        ({**STEP, "SLURM_RESTART_COUNT": "0"}, "SLURM_PROCID", "slurm-17.4"),
-        ({**STEP, "SLURM_RESTART_COUNT": "2"}, "SLURM_PROCID", "slurm-17.4-restart-2"),
+        ({**STEP, "SLURM_RESTART_COUNT": "2"}, "SLURM_PROCID", "slurm-17.4"),
         ({**STEP, "SLURM_ARRAY_JOB_ID": "16", "SLURM_ARRAY_TASK_ID": "3"}, "SLURM_PROCID", "slurm-16_3.4"),
         (TORCHRUN, "RANK", "torchrun-none-29500-x2"),
-        ({**TORCHRUN, "TORCHELASTIC_RESTART_COUNT": "1"}, "RANK", "torchrun-none-29500-x2-restart-1"),
+        ({**TORCHRUN, "TORCHELASTIC_RUN_ID": "night"}, "RANK", "torchrun-night"),
         ({**STEP, **TORCHRUN, "SLURM_PROCID": "0"}, "RANK", "slurm-17.4-torchrun-none-29500-x2"),
     ],
 )
@@ -60,6 +67,51 @@ def test_two_runs_in_one_interactive_job_do_not_share_a_folder(tmp_path: Path, m
     started = {**shell, FOLDER_OF_THIS_RUN: os.environ[FOLDER_OF_THIS_RUN], "LOCAL_RANK": "1"}
     assert make_run_folder(tmp_path, "demo", started) == first  # its second process, which Lightning starts
     assert make_run_folder(tmp_path, "demo", shell) not in (first, None)
+
+
+@pytest.mark.parametrize(
+    ("job", "count", "rank"),
+    [
+        ({**STEP, "SLURM_ARRAY_JOB_ID": "16", "SLURM_ARRAY_TASK_ID": "3"}, "SLURM_RESTART_COUNT", "SLURM_PROCID"),
+        ({**TORCHRUN, "TORCHELASTIC_RUN_ID": "night"}, "TORCHELASTIC_RESTART_COUNT", "RANK"),
+    ],
+)
+def test_a_job_that_is_started_again_finds_its_runs_in_their_order(
+    tmp_path: Path, job: dict[str, str], count: str, rank: str
+) -> None:
+    def runs(restarts: str) -> list[Path]:
+        return [
+            make_run_folder(tmp_path, "demo", {**job, **changed, count: restarts, rank: number})
+            for _ in ("first run", "second run")
+            for number in "01"
+        ]
+
+    changed: dict[str, str] = {}
+    first = runs("0")
+    assert len(set(first)) == 2 and first[0] == first[1]
+    changed = {"SLURM_JOB_ID": "99", "MASTER_PORT": "1234"}  # what a requeue may change
+    assert runs("1") == runs("2") == first
+
+
+def test_a_named_folder_is_a_runs_own_or_empty(tmp_path: Path) -> None:
+    folder = take_run_folder(tmp_path / "deep" / "mine")
+    assert folder.is_dir() and folder.is_absolute()
+    assert take_run_folder(folder) == folder
+    (folder / "config.yaml").write_text("# pytorch_lightning==2\nmodel: 1\n")
+    (folder / "metrics.csv").touch()
+    assert take_run_folder(folder) == folder
+    (folder / "config.yaml").write_text("model: 1\n")
+    with pytest.raises(UserError, match=r"mine: holds other files than a run's \(config.yaml\); give another"):
+        take_run_folder(folder)
+    with pytest.raises(UserError, match="cannot be made, Not a directory"):
+        take_run_folder(folder / "metrics.csv" / "below")
+
+
+def test_a_named_folder_is_given_back_alone(tmp_path: Path) -> None:
+    folder = take_run_folder(tmp_path / "runs" / "mine")
+    unlock(lock_run_folder(folder))
+    remove_if_empty(folder, is_named=True)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "runs"]
 
 
 @pytest.mark.parametrize("environment", [{}, {**STEP, "SLURM_PROCID": "0"}, {**TORCHRUN, "RANK": "0"}])

@@ -30,6 +30,7 @@ from losses.wgan_gp import WGANGP, GradientPenalty
 from networks.auxiliary_classifier import AuxiliaryClassifier as Classified
 from networks.base import Generator, Judgement, Latents, View
 from networks.spectral_norm import SpectralNorm
+from tensor_files.starting_points import weights_come_later
 from tests.lightning_modules.test_video_gan import Recorder
 from tests.lightning_modules.tiny import SHAPE, TinyDiscriminator, TinyGenerator, adam, tiny_trainer, tiny_video_gan
 
@@ -334,6 +335,23 @@ def test_every_technique_resumes_exactly(tmp_path: Path, technique: str) -> None
     assert all(torch.equal(value, resumed[name]) for name, value in whole.state_dict().items())
 
 
+def test_what_a_network_draws_itself_resumes_exactly_too(tmp_path: Path) -> None:
+    def gan() -> Any:
+        module = tiny_video_gan()
+        module.discriminator.layers.insert(1, nn.Dropout3d(0.5))
+        return module
+
+    whole, first, rest = gan(), gan(), gan()
+    tiny_trainer(tmp_path, max_steps=4).fit(whole)
+    trainer = tiny_trainer(tmp_path, max_steps=2)
+    trainer.fit(first)
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    torch.rand(7)  # as another process would not have done
+    tiny_trainer(tmp_path, max_steps=4).fit(rest, ckpt_path=tmp_path / "two.ckpt", weights_only=True)
+    resumed = rest.state_dict()
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.state_dict().items())
+
+
 # ---- fine-tuning ----
 
 
@@ -373,6 +391,25 @@ def test_fine_tuning_keeps_the_average_that_it_starts_from(tmp_path: Path, check
         assert torch.equal(generator.layer.weight, torch.full_like(generator.layer.weight, 3.0))
 
 
+def test_a_run_that_goes_on_does_not_need_what_it_started_from(tmp_path: Path, checkpoint: Path) -> None:
+    def tuned() -> Any:
+        return tiny_video_gan(fine_tuning=FineTuning(str(checkpoint), generator_trained=["*bias"]))
+
+    whole, first = tuned(), tuned()
+    tiny_trainer(tmp_path, max_steps=4).fit(whole)
+    trainer = tiny_trainer(tmp_path, max_steps=2)
+    trainer.fit(first)
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    checkpoint.unlink()
+    with pytest.raises(FileNotFoundError):
+        tuned()
+    with weights_come_later():
+        rest = tuned()
+    tiny_trainer(tmp_path, max_steps=4).fit(rest, ckpt_path=tmp_path / "two.ckpt", weights_only=True)
+    resumed = rest.state_dict()
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.state_dict().items())
+
+
 def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path) -> None:
     module = tiny_video_gan(NonSaturating())
     module.discriminator.layers.insert(1, nn.BatchNorm3d(4))
@@ -385,7 +422,7 @@ def test_mistakes_of_fine_tuning(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no file nowhere\.ckpt"):
         FineTuning("nowhere.ckpt")
     (tmp_path / "rubbish.ckpt").write_bytes(b"rubbish")
-    with pytest.raises(ValueError, match="is no checkpoint of a run"):
+    with pytest.raises(ValueError, match=r"fine_tuning.checkpoint .*rubbish.ckpt: cannot be read as a checkpoint"):
         tiny_video_gan(fine_tuning=FineTuning(str(tmp_path / "rubbish.ckpt")))
     with pytest.raises(ValueError, match=r"no parameter of the generator is called \*norm\*"):
         tiny_video_gan(fine_tuning=FineTuning(generator_trained=["*norm*"]))

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from lightning_modules.generator_ema import ExponentialMovingAverage
+from lightning_modules.generator_ema import average_buffers
 from lightning_modules.randomness import LATENTS, torch_generator
 from lightning_modules.video_gan import PLAYERS, NonFiniteLossError
 from losses.base import LossTerms
@@ -111,11 +111,20 @@ def test_the_moving_average_follows_its_formula(tmp_path: Path) -> None:
 
 
 def test_buffers_are_averaged_over_processes() -> None:
-    average = ExponentialMovingAverage(torch.nn.BatchNorm1d(3), 0, 0)
+    network = torch.nn.BatchNorm1d(3)
     other = torch.tensor([1.0, 2.0, 3.0, 5.0, 6.0, 7.0])  # running mean and variance of a second process
-    average.average_buffers(lambda mine: (mine + other) / 2)
-    torch.testing.assert_close(average.average.running_mean, torch.tensor([0.5, 1.0, 1.5]))
-    torch.testing.assert_close(average.average.running_var, torch.tensor([3.0, 3.5, 4.0]))
+    average_buffers(network, lambda mine: (mine + other) / 2)
+    torch.testing.assert_close(network.running_mean, torch.tensor([0.5, 1.0, 1.5]))
+    torch.testing.assert_close(network.running_var, torch.tensor([3.0, 3.5, 4.0]))
+
+
+def test_averaging_changes_no_buffer_that_is_alike_everywhere() -> None:
+    network = torch.nn.Module()
+    network.register_buffer("constants", torch.rand(1000))
+    before = network.constants.clone()
+    average_buffers(network, lambda mine: (mine + mine + mine) / 3)
+    assert torch.equal(network.constants, before)
+    assert not torch.equal((before + before + before) / 3, before)
 
 
 def test_gradients_are_clipped(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from losses.relativistic import RelativisticAverageLeastSquares
 from losses.wgan_gp import GradientPenalty
 from networks.mocogan_hd import LatentMotionGenerator, MoCoGANHDDiscriminator
 from networks.stylegan2 import ImageGenerator
+from tensor_files.starting_points import weights_come_later
 
 SIZE = 8
 
@@ -218,6 +219,15 @@ def test_the_smaller_scale_of_long_clips_has_half_the_time(num_frames: int, leng
     discriminator.small_video.register_forward_pre_hook(lambda _, inputs: lengths.append(inputs[0].shape[2]))
     discriminator(torch.rand(1, 3, num_frames, SIZE, SIZE), None, {"image_frames": torch.tensor([[1]])})
     assert lengths == [length]
+
+
+def test_what_it_started_from_comes_with_its_own_checkpoint(checkpoint: str) -> None:
+    generator = motion_generator(checkpoint).eval()
+    with weights_come_later():
+        other = motion_generator("nowhere.ckpt").eval()
+    other.load_state_dict(generator.state_dict())
+    drawn = latents(generator)
+    assert torch.equal(generator(drawn), other(drawn))
 
 
 def test_bfloat16(checkpoint: str) -> None:

@@ -1,0 +1,109 @@
+"""A run goes on in its folder: from which checkpoint, whether it is the same run, and without any point twice."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pytorch_lightning import LightningDataModule, Trainer
+from pytorch_lightning.callbacks import Timer
+from pytorch_lightning.loggers import Logger
+
+from callbacks.checkpoints import data_fingerprint, relink
+from callbacks.distribution_metrics import drop_cards_after
+from callbacks.metrics_csv import drop_rows_after, read_rows
+from experiment.one_line import UserError
+from experiment.run_folder import CHECKPOINTS, CONFIG
+from tensor_files.committed import committed, newest_intact
+
+# What makes an experiment; of these, what may differ from one part of a run to the next.
+PARTS = ("seed_everything", "model", "data")
+MAY_DIFFER = ("data.init_args.root", "data.init_args.num_workers", "data.init_args.keep_decoded")
+
+
+def has_checkpoints(run_folder: Path) -> bool:
+    """Whether a run has been saved there, intact or not; a look at names only."""
+    return bool(committed(run_folder / CHECKPOINTS))
+
+
+def find_checkpoint(run_folder: Path) -> tuple[Path | None, list[str]]:
+    """The newest intact checkpoint of a run, None if it has saved none, and a line for each that is damaged.
+
+    Raises: UserError if all are damaged: nobody wants a run of days to begin anew without being asked.
+    """
+    path, problems = newest_intact(run_folder / CHECKPOINTS)
+    if path is None and problems:
+        raise UserError(f"{run_folder}: no checkpoint is intact ({problems[0]}); move {CHECKPOINTS} away to begin anew")
+    return path, problems
+
+
+def check_same_run(run_folder: Path, resolved_config: str) -> None:
+    """See that a folder, if it is in use, is of the experiment that is to go on there.
+
+    Raises: UserError that names the first key that differs.
+    """
+    path = run_folder / CONFIG
+    if not path.is_file():
+        if has_checkpoints(run_folder):
+            raise UserError(f"{run_folder}: has checkpoints and no {CONFIG}; give another --run_folder")
+        return
+    there, here = (
+        {key: value for part in PARTS for key, value in leaves(part, content.get(part))}
+        for content in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}, yaml.safe_load(resolved_config))
+    )
+    for key in sorted({*there, *here}):
+        if there.get(key) != here.get(key) and not key.startswith(MAY_DIFFER):
+            raise UserError(
+                f"{run_folder}: its run has {key} {there.get(key)}, this one {here.get(key)}; give another "
+                "--run_folder, and --resume CHECKPOINT to start from what it has learned"
+            )
+
+
+def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Each value of a config with its dotted name."""
+    if isinstance(value, dict) and value:
+        for key, each in value.items():
+            yield from leaves(f"{name}.{key}", each)
+    else:
+        yield name, value
+
+
+def check_same_data(path: Path, saved: dict[str, Any], datamodule: LightningDataModule) -> None:
+    """See that the videos are those that the run was trained on so far: positions of its stream mean clips of them.
+
+    Raises: UserError.
+    """
+    there, here = saved.get("data_fingerprint"), data_fingerprint(datamodule)
+    if there and here and there != here:
+        raise UserError(
+            f"{path}: its run was trained on other videos than there are now; bring those back, or give another "
+            "--run_folder, and --resume CHECKPOINT to start from what it has learned"
+        )
+
+
+def is_finished(saved: dict[str, Any], trainer: Trainer) -> bool:
+    """Whether a checkpoint is of the last step that this trainer would make."""
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    for timer in timers:
+        elapsed = saved["callbacks"].get(timer.state_key, {}).get("time_elapsed", {}).get("train", 0)
+        if timer._duration is not None and elapsed >= timer._duration:
+            return True
+    return 0 < trainer.max_steps <= saved["global_step"]
+
+
+def complete(run_folder: Path, step: int, saved: dict[str, Any], loggers: Sequence[Logger]) -> None:
+    """What a finished run may lack if it was killed right after its last checkpoint: links, and the last row."""
+    state = saved["callbacks"].get("Checkpoints", {})
+    relink(run_folder / CHECKPOINTS, state.get("best_step"))
+    unlogged = state.get("unlogged", {})
+    logged = {name for row in read_rows(run_folder / "metrics.csv") if row["step"] == str(step) for name in row}
+    if not set(unlogged) <= logged:
+        for logger in loggers:
+            logger.log_metrics(unlogged, step=step)
+            logger.finalize("success")
+
+
+def forget_after(run_folder: Path, step: int) -> None:
+    """Drop what was logged after a step: it will be logged again."""
+    drop_rows_after(run_folder / "metrics.csv", step)
+    drop_cards_after(run_folder / "metrics", step)

@@ -1,0 +1,108 @@
+"""What a folder knows of its run, and what must be the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytorch_lightning.callbacks import Timer
+
+from experiment.going_on import (
+    check_same_data,
+    check_same_run,
+    find_checkpoint,
+    forget_after,
+    has_checkpoints,
+    is_finished,
+)
+from experiment.one_line import UserError
+from tensor_files.committed import commit
+from tests.callbacks.fakes import TinyData, make_trainer
+
+CONFIG = (
+    "seed_everything: 0\nmodel: {class_path: a.B, init_args: {seed: 0}}\ndata: {init_args: {root: here, size: 8}}\n"
+)
+
+
+def checkpoint(run: Path, step: int) -> Path:
+    path = run / "checkpoints" / f"step-{step:08d}.ckpt"
+    commit(path, lambda file: file.write(b"content"))
+    return path
+
+
+def test_the_newest_intact_one_is_found(tmp_path: Path) -> None:
+    assert (has_checkpoints(tmp_path), find_checkpoint(tmp_path)) == (False, (None, []))
+    first, second = checkpoint(tmp_path, 1), checkpoint(tmp_path, 2)
+    assert (has_checkpoints(tmp_path), find_checkpoint(tmp_path)) == (True, (second, []))
+    second.write_bytes(b"damaged")
+    assert find_checkpoint(tmp_path)[0] == first
+    first.unlink()
+    with pytest.raises(UserError, match=r"no checkpoint is intact .*; move checkpoints away to begin anew"):
+        find_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("here", "there"), ("size: 8", "size: 8, num_workers: 4"), ("data", "trainer: {max_steps: 9}\ndata")],
+)
+def test_where_the_data_lie_and_how_they_are_read_may_change(tmp_path: Path, before: str, after: str) -> None:
+    check_same_run(tmp_path, CONFIG)  # nothing there
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    check_same_run(tmp_path, CONFIG.replace(before, after))
+    check_same_run(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("seed: 0}", "seed: 1}", "model.init_args.seed 0, this one 1"),
+        ("a.B", "a.C", "model.class_path a.B, this one a.C"),
+        ("size: 8", "size: 9", "data.init_args.size 8, this one 9"),
+        ("size: 8", "size: 8, flip: true", "data.init_args.flip None, this one True"),
+        ("seed_everything: 0", "seed_everything: 1", "seed_everything 0, this one 1"),
+    ],
+)
+def test_another_experiment_is_refused(tmp_path: Path, before: str, after: str, said: str) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    with pytest.raises(UserError, match=f"its run has {said}; give another --run_folder"):
+        check_same_run(tmp_path, CONFIG.replace(before, after))
+
+
+def test_checkpoints_of_nobody_knows_what_are_refused(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 1)
+    with pytest.raises(UserError, match=r"has checkpoints and no config.yaml; give another --run_folder"):
+        check_same_run(tmp_path, CONFIG)
+
+
+def test_other_videos_are_refused() -> None:
+    data: Any = TinyData(seed=1)
+    saved = {"data_fingerprint": data.fingerprint("train")}
+    check_same_data(Path("a.ckpt"), saved, data)
+    check_same_data(Path("a.ckpt"), {}, data)
+    with pytest.raises(UserError, match="trained on other videos than there are now"):
+        check_same_data(Path("a.ckpt"), saved, TinyData(seed=2))  # type: ignore[arg-type]
+
+
+def test_when_a_run_is_finished(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, max_steps=4)
+    assert [is_finished({"global_step": step, "callbacks": {}}, trainer) for step in (3, 4, 5)] == [False, True, True]
+    trainer = make_trainer(tmp_path, max_steps=-1)
+    assert not is_finished({"global_step": 10**9, "callbacks": {}}, trainer)
+    timer = Timer(duration="00:00:00:10")
+    trainer = make_trainer(tmp_path, timer, max_steps=-1)
+    for seconds, finished in ((9.0, False), (10.0, True)):
+        states = {timer.state_key: {"time_elapsed": {"train": seconds}}}
+        assert is_finished({"global_step": 1, "callbacks": states}, trainer) is finished
+    assert not is_finished({"global_step": 1, "callbacks": {}}, trainer)
+
+
+def test_what_was_logged_later_is_forgotten(tmp_path: Path) -> None:
+    forget_after(tmp_path, 0)  # nothing there
+    (tmp_path / "metrics.csv").write_text("step,loss\n1,0.1\n2,0.2\n3,0.3\n")
+    (tmp_path / "metrics").mkdir()
+    card = '{"key": "fid", "step": 2, "value": 1}\n'
+    (tmp_path / "metrics" / "fid.jsonl").write_text(card + card.replace("2", "3") + '{"key": "fi')
+    forget_after(tmp_path, 2)
+    assert (tmp_path / "metrics.csv").read_text() == "step,loss\n1,0.1\n2,0.2\n"
+    assert (tmp_path / "metrics" / "fid.jsonl").read_text() == card
+    forget_after(tmp_path, 0)
+    assert (tmp_path / "metrics.csv").read_text() == "step\n"

@@ -1,0 +1,60 @@
+"""train.py, killed or told to stop at a named point: python -m tests.killing POINT COUNT ARGUMENTS.
+
+COUNT says the how-many-th time the point is reached.  Nothing of this is in the program itself: the functions are
+wrapped from outside.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+# Where, before or after the call, and which signal.
+POINTS = {
+    "between the players": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGKILL"),
+    "before a checkpoint": ("callbacks.checkpoint_files", "CheckpointFiles.save_checkpoint", "before", "SIGKILL"),
+    "in the payload": ("callbacks.checkpoint_files", "torch.save", "after", "SIGKILL"),
+    "before the mark": ("tensor_files.committed", "sha256_of", "before", "SIGKILL"),
+    "after a checkpoint": ("callbacks.checkpoint_files", "CheckpointFiles.save_checkpoint", "after", "SIGKILL"),
+    "while deleting": ("callbacks.checkpoints", "delete", "before", "SIGKILL"),
+    "while a row is written": ("callbacks.metrics_csv", "as_lines", "after", "SIGKILL"),
+    "while loading": ("callbacks.checkpoint_files", "load_checkpoint", "after", "SIGKILL"),
+    "SIGTERM": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGTERM"),
+    "SIGINT": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGINT"),
+    "SIGUSR1": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGUSR1"),
+}
+
+
+def arm(point: str, count: int) -> None:
+    """Wrap the function of a point so that its `count`-th call sends the signal to this process."""
+    module_name, path, when, number = POINTS[point]
+    owner: Any = importlib.import_module(module_name)
+    *inner, name = path.split(".")
+    for each in inner:
+        owner = getattr(owner, each)
+    setattr(owner, name, wrapped(getattr(owner, name), count, when, signal.Signals[number]))
+
+
+def wrapped(function: Callable[..., Any], count: int, when: str, number: signal.Signals) -> Callable[..., Any]:
+    calls = 0
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == count and when == "before":
+            os.kill(os.getpid(), number)
+        result = function(*args, **kwargs)
+        if calls == count and when == "after":
+            os.kill(os.getpid(), number)
+        return result
+
+    return call
+
+
+if __name__ == "__main__":
+    arm(sys.argv[1], int(sys.argv[2]))
+    from train import main
+
+    sys.exit(main(sys.argv[3:]))
