@@ -39,7 +39,8 @@ TWO_WITH_BATCH_NORM = [
 NORM_FREE = [
     "--config", str(ROOT / "conf/r3gan_video.yaml"), "--config", str(ROOT / "conf/small/r3gan_video.yaml"),
     "--trainer.accelerator", "cpu", "--trainer.precision", "32-true", "--data.batch_size", "4",
-    "--data.num_frames", "8", "--data.size", "16", "--data.validation_fraction", "0", "--model.generator.num_classes", "0",
+    "--data.num_frames", "8", "--data.size", "16", "--data.validation_fraction", "0",
+    "--model.generator.num_classes", "0",
     "--model.generator.base_channels", "16", "--model.discriminator.base_channels", "16",
     "--model.generator_optimizer", "torch.optim.SGD", "--model.generator_optimizer.lr", "0.1",
     "--model.discriminator_optimizer", "torch.optim.SGD", "--model.discriminator_optimizer.lr", "0.1",
