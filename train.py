@@ -13,7 +13,7 @@ from experiment.one_line import UserError
 from experiment.rolling_back import roll_back
 from experiment.run_folder import is_started_by_lightning
 from experiment.summary import describe, stopped, summarise
-from lightning_modules.video_gan import NonFiniteLossError
+from lightning_modules.divergence import DivergedError
 
 START_AGAIN = EXIT_CODES[signal.SIGUSR1]
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     except (UserError, MisconfigurationException) as mistake:
         print(f"train.py: {mistake}", file=sys.stderr)
         return 2
-    except (NonFiniteLossError, CheckpointsFailedError) as error:
+    except (DivergedError, CheckpointsFailedError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -56,7 +56,7 @@ def train(experiment: Experiment) -> int | None:
         print(describe(experiment), flush=True)
     try:
         trainer.fit(experiment.model, experiment.datamodule, ckpt_path=experiment.resume, weights_only=True)
-    except NonFiniteLossError as error:
+    except DivergedError as error:
         is_first = trainer.is_global_zero
         done = roll_back(experiment.run_folder, error.step, str(error), experiment.rollbacks) if is_first else ""
         if not done:

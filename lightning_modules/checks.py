@@ -20,11 +20,7 @@ PRECISIONS = ("32-true", "bf16-mixed")
 
 
 def check_arguments(
-    discriminator_steps: int,
-    generator_steps: int,
-    gradient_accumulation: int,
-    gradient_clip_norm: float | None,
-    truncation: float,
+    discriminator_steps: int, generator_steps: int, gradient_accumulation: int, truncation: float
 ) -> None:
     """Raise a ValueError for what is out of its range."""
     for name, number in (
@@ -38,10 +34,16 @@ def check_arguments(
         raise ValueError(
             f"discriminator_steps is {discriminator_steps} and generator_steps {generator_steps}; one of them must be 1"
         )
-    if gradient_clip_norm is not None and gradient_clip_norm <= 0:
-        raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}; it must be above 0, or null for none")
     if not 0 < truncation <= 1:
         raise ValueError(f"truncation is {truncation}; it must be above 0 and at most 1, which truncates nothing")
+
+
+def check_limits(gradient_clip_norm: float | None, divergence_limit: float) -> None:
+    """Raise a ValueError for what is out of its range."""
+    if gradient_clip_norm is not None and gradient_clip_norm <= 0:
+        raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}; it must be above 0, or null for none")
+    if not divergence_limit > 0:
+        raise ValueError(f"divergence_limit is {divergence_limit}; it must be above 0, or .inf for none")
 
 
 def check_precision(trainer: Trainer) -> None:

@@ -10,7 +10,8 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from lightning_modules.checks import check_arguments, check_data, check_losses, check_precision
+from lightning_modules.checks import check_arguments, check_data, check_limits, check_losses, check_precision
+from lightning_modules.divergence import refuse_diverged
 from lightning_modules.fine_tuning import FineTuning
 from lightning_modules.generator_ema import ExponentialMovingAverage, average_buffers
 from lightning_modules.noted_terms import NotedTerms
@@ -22,21 +23,6 @@ from losses.base import AdversarialObjective, Augmentation, LossTerms, WeightTer
 from networks.base import Discriminator, Generator, Latents
 
 PLAYERS = ("discriminator", "generator")  # the order of the optimizers
-
-
-class NonFiniteLossError(RuntimeError):
-    """A player's loss term or gradient norm is not finite; raised on all processes before its weights are touched.
-
-    When it is the generator's, the discriminator has made its update of that step.
-
-    Args:
-        message: says it all.
-        step: that could not be finished, from 1.
-    """
-
-    def __init__(self, message: str, step: int) -> None:
-        super().__init__(message)
-        self.step = step
 
 
 class VideoGAN(LightningModule):
@@ -67,6 +53,8 @@ class VideoGAN(LightningModule):
         ema_half_life_clips: half-life of the generator's moving average in real clips.
         ema_ramp_up: the half-life's largest share of the clips seen so far; fine-tuning has no ramp-up.
         gradient_clip_norm: largest Euclidean norm of each player's gradient; None does not clip.
+        divergence_limit: largest magnitude of a loss term or of a gradient's norm before clipping, above 0; beyond it,
+            as where one is not finite, training stops before weights change.
         augmentation: what happens to real and fake clips on their way to the discriminator.
         weight_terms: losses of the players' own weights, by name.
         fine_tuning: a run to start from, and which parameters learn.
@@ -74,7 +62,7 @@ class VideoGAN(LightningModule):
         seed: of latents and of the objective's noise.
 
     Shapes: a batch is {"clip": (B, C, T, H, W) float32 in [-1, 1], "label": (B,) int64}.
-    Raises: ValueError if an argument is out of its range; NonFiniteLossError while training.
+    Raises: ValueError if an argument is out of its range; DivergedError while training.
     """
 
     def __init__(
@@ -92,6 +80,7 @@ class VideoGAN(LightningModule):
         ema_half_life_clips: float = 10_000,
         ema_ramp_up: float = 0.05,
         gradient_clip_norm: float | None = None,
+        divergence_limit: float = 1e6,
         augmentation: Augmentation | None = None,
         weight_terms: dict[str, WeightTerm] | None = None,
         fine_tuning: FineTuning | None = None,
@@ -99,7 +88,8 @@ class VideoGAN(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_arguments(discriminator_steps, generator_steps, gradient_accumulation, gradient_clip_norm, truncation)
+        check_arguments(discriminator_steps, generator_steps, gradient_accumulation, truncation)
+        check_limits(gradient_clip_norm, divergence_limit)
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator
@@ -116,6 +106,7 @@ class VideoGAN(LightningModule):
         self.steps_between = {"discriminator": generator_steps, "generator": discriminator_steps}
         self.gradient_accumulation = gradient_accumulation
         self.gradient_clip_norm = gradient_clip_norm
+        self.divergence_limit = divergence_limit
         self.augmentation = augmentation
         refuse_reserved(weight_terms or {})
         self.weight_terms = nn.ModuleDict(weight_terms or {})
@@ -196,19 +187,13 @@ class VideoGAN(LightningModule):
         return named
 
     def checked_means(self, player: str, step: int, named: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The means over processes, noted for the loggers; raise on every process if one of them is not finite.
+        """The means over processes, noted for the loggers.
 
-        The message counts steps as loggers and the progress bar do, from 1.
+        Raises: DivergedError, on every process, if one of them is not finite or too large.
         """
         values = torch.stack([value.float() for value in named.values()])
         values = self.trainer.strategy.reduce(values, reduce_op="mean")
-        bad = [name for name, finite in zip(named, values.isfinite().tolist(), strict=True) if not finite]
-        if bad:
-            raise NonFiniteLossError(
-                f"step {step + 1}: {player} {', '.join(bad)} not finite; stopped before the {player}'s weights "
-                "changed. Lower the learning rates, or clip with model.gradient_clip_norm",
-                step + 1,
-            )
+        refuse_diverged(player, step + 1, dict(zip(named, values.tolist(), strict=True)), self.divergence_limit)
         means = dict(zip(named, values, strict=True))
         self.noted.add({f"{player}/{name}": value for name, value in means.items()})
         return means

@@ -220,7 +220,7 @@ def test_the_page_orders_models_and_has_a_row_for_those_without_a_result(tmp_pat
     write_result(tmp_path, "vgan", fvd=(80.0, 90.0), conditions_on_clips=True, motion_ratio=None)
     write_result(tmp_path, "tgan", fvd=(50.0, 54.0))
     (tmp_path / "mocogan").mkdir()
-    (tmp_path / "mocogan" / FAILURE).write_text("NonFiniteLossError: step 7: it burst")
+    (tmp_path / "mocogan" / FAILURE).write_text("DivergedError: step 7: it burst")
     page = report(tmp_path, "dvd_gan", "mocogan", "tgan", "vgan")
     table = rows(page)
     assert list(table) == ["model", "---", "tgan", "vgan", "dvd_gan", "mocogan"]
@@ -231,7 +231,7 @@ def test_the_page_orders_models_and_has_a_row_for_those_without_a_result(tmp_pat
     assert table["vgan"][0].endswith(") †") and table["vgan"][-1] == "-"
     assert table["mocogan"][1:] == ["failed", *["-"] * 9]
     assert table["dvd_gan"][1:] == ["not run", *["-"] * 9]
-    assert "- mocogan failed: NonFiniteLossError: step 7: it burst" in page
+    assert "- mocogan failed: DivergedError: step 7: it burst" in page
     assert "- Code: abc1234." in page
     assert "over latents, not over training seeds" in page
     assert (tmp_path / "page" / "tgan.png").exists() and 'src="page/real.png"' in page

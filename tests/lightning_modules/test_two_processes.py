@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_modules.video_gan import NonFiniteLossError
+from lightning_modules.divergence import DivergedError
 from losses.adaptive_augmentation import AdaptiveAugmentation
 from losses.auxiliary_classifier import AuxiliaryClassifier
 from losses.base import Draw, LossTerms
@@ -141,7 +141,7 @@ def main(folder: Path, name: str) -> None:
     if name == "broken":
         try:
             train({"objective": BreaksOnOneProcess()}, folder, num_processes=2)
-        except NonFiniteLossError as error:
+        except DivergedError as error:
             (folder / f"stopped-{rank}").write_text(str(error))
         return
     for recipe_name, recipe in recipes().items():

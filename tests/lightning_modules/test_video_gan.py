@@ -13,9 +13,10 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
+from lightning_modules.divergence import DivergedError
 from lightning_modules.generator_ema import average_buffers
 from lightning_modules.randomness import LATENTS, torch_generator
-from lightning_modules.video_gan import PLAYERS, NonFiniteLossError
+from lightning_modules.video_gan import PLAYERS
 from losses.base import LossTerms
 from losses.non_saturating import NonSaturating
 from losses.wgan_gp import WGANGP
@@ -205,7 +206,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_players_weights_change(tmp_p
         f"step 3: {player} loss, culprit, gradient_norm not finite; stopped before the {player}'s weights changed. "
         "Lower the learning rates, or clip with model.gradient_clip_norm"
     )
-    with pytest.raises(NonFiniteLossError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(DivergedError, match=f"^{re.escape(message)}$"):
         tiny_trainer(tmp_path, max_steps=5, callbacks=[recorder]).fit(module)
     names = [name for name in recorder.states[-1] if name.startswith(f"{player}.layer")]
     assert len(recorder.states) == 2
@@ -247,6 +248,8 @@ def test_mistakes_are_found_when_the_module_is_built(tmp_path: Path) -> None:
         tiny_video_gan(discriminator_steps=0)
     with pytest.raises(ValueError, match="gradient_clip_norm is 0"):
         tiny_video_gan(gradient_clip_norm=0)
+    with pytest.raises(ValueError, match=r"divergence_limit is nan; it must be above 0, or \.inf for none"):
+        tiny_video_gan(divergence_limit=float("nan"))
     with pytest.raises(ValueError, match="ema_half_life_clips -1"):
         tiny_video_gan(ema_half_life_clips=-1)
     with pytest.raises(ValueError, match="learning rate"):
