@@ -2,11 +2,13 @@
 
 import logging
 import warnings
+from inspect import isclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from jsonargparse import ArgumentError, Namespace, set_parsing_settings
+from jsonargparse._util import import_object
 from omegaconf import OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import Timer
@@ -31,8 +33,13 @@ TRUSTED_PACKAGES = (
     "losses",
     "metrics",
     "networks",
-    "pytorch_lightning",
-    "torch",
+    "pytorch_lightning.callbacks",
+    "pytorch_lightning.loggers",
+    "pytorch_lightning.plugins",
+    "pytorch_lightning.profilers",
+    "pytorch_lightning.strategies",
+    "torch.nn",
+    "torch.optim",  # not torch: torch.load and torch.hub.load run what is in files
     "torchmetrics",
 )
 # Every resolver that OmegaConf brings: some import modules or read the environment; ${path.in.config} needs none.
@@ -71,7 +78,11 @@ class ExperimentCLI(LightningCLI):
         parser.add_lightning_class_args(Throughput, "throughput")
 
     def before_instantiate_classes(self) -> None:
-        """Keep the config as it was resolved, then set the folders."""
+        """Keep the config as it was resolved, then set the folders.
+
+        Raises: ValueError if it would call a function.
+        """
+        refuse_functions(self.config)
         self.resolved_config = self.parser.dump(self.config, skip_none=False)
         trainer = self.config.trainer
         trainer.default_root_dir = str(self.run_folder)
@@ -116,6 +127,22 @@ def forbid_code(more_packages: list[str]) -> None:
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*TRUSTED_PACKAGES, *more_packages])
     for name in RESOLVERS:
         OmegaConf.clear_resolver(f"oc.{name}")
+
+
+def refuse_functions(value: Any) -> None:
+    """See that a config makes objects of classes only: where a key takes a callable, functions could do anything.
+
+    Raises: ValueError that names the first that is none.
+    """
+    content = vars(value) if isinstance(value, Namespace) else value
+    if isinstance(content, dict):
+        path = content.get("class_path")
+        if isinstance(path, str) and not isclass(import_object(path)):
+            raise ValueError(f"{path} is no class; a config names classes alone")
+    elif not isinstance(content, list | tuple):
+        return
+    for each in content.values() if isinstance(content, dict) else content:
+        refuse_functions(each)
 
 
 def parse_and_instantiate(arguments: list[str], run_folder: Path, more_help: str = "") -> ExperimentCLI:

@@ -12,7 +12,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from experiment.one_line import UserError, one_line
-from experiment.parsing import PARSER_SETTINGS, forbid_code
+from experiment.parsing import PARSER_SETTINGS, forbid_code, refuse_functions
 from experiment.run_folder import CHECKPOINTS, CONFIG, PUBLISHED
 from tensor_files.starting_points import weights_come_later
 
@@ -69,6 +69,8 @@ def _instantiated(key: str, base: type, content: dict[str, Any], allow_packages:
     parser = LightningArgumentParser(**PARSER_SETTINGS)
     parser.add_lightning_class_args(base, key, subclass_mode=True)
     try:
-        return parser.instantiate_classes(parser.parse_object({key: content}))[key]
+        parsed = parser.parse_object({key: content})
+        refuse_functions(parsed)
+        return parser.instantiate_classes(parsed)[key]
     except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
         raise UserError(f"{CONFIG}: {one_line(str(error), parser)}") from error

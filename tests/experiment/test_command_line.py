@@ -4,6 +4,7 @@ import subprocess
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -157,6 +158,41 @@ def test_a_config_runs_no_code(tmp_path: Path, videos: Path) -> None:
             assert not marker.exists()
     finally:
         sys.path.remove(str(tmp_path))
+
+
+FUNCTIONS = {
+    "code from a folder or a repository": "{class_path: torch.hub.load, init_args: {repo_or_dir: FOLDER, model: x, "
+    "source: local}}",
+    "a pickle": "{class_path: torch.load, init_args: {f: FOLDER/evil.pt, weights_only: false}}",
+    "a pickle, by Lightning": "{class_path: pytorch_lightning.LightningModule.load_from_checkpoint, init_args: "
+    "{checkpoint_path: FOLDER/evil.pt, weights_only: false}}",
+    "a pickle, by way of a class of ours": "{class_path: lightning_modules.video_gan.VideoGAN.load_from_checkpoint, "
+    "init_args: {checkpoint_path: FOLDER/evil.pt, weights_only: false}}",
+    "a program of a module's own import": "{class_path: callbacks.stop_signals.os.system, init_args: {command: x}}",
+    "a function of ours": "{class_path: metrics.weights.load_weights, init_args: {path: FOLDER/evil.pt}}",
+}
+
+
+class Evil:
+    """Its pickle makes a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("named", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_a_config_calls_no_function(named: str, tmp_path: Path, videos: Path) -> None:
+    marker = tmp_path / "executed"
+    (tmp_path / "hubconf.py").write_text(f"open({str(marker)!r}, 'w').close()\ndef x(): pass\n")
+    torch.save({"state_dict": {}, "more": Evil(marker)}, tmp_path / "evil.pt")
+    for key in ("generator_optimizer", "generator_scheduler"):
+        given = ("--model." + key, named.replace("FOLDER", str(tmp_path)))
+        with pytest.raises(UserError, match=r"is not of a trusted package|is no class"):
+            build(arguments(tmp_path, videos, *given))
+        assert not marker.exists()
 
 
 def test_no_resolver_is_left() -> None:

@@ -38,6 +38,19 @@ def test_a_config_runs_no_code(config: dict) -> None:
         build_model(config)
 
 
+def test_a_config_calls_no_function(config: dict, tmp_path: Path) -> None:
+    (tmp_path / "hubconf.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()\ndef x(): pass\n")
+    arguments = {"repo_or_dir": str(tmp_path), "model": "x", "source": "local"}
+    config["model"]["init_args"]["generator_optimizer"] = {"class_path": "torch.hub.load", "init_args": arguments}
+    with pytest.raises(UserError, match=r"torch.hub.load is not of a trusted package"):
+        build_model(config)
+    ours = {"class_path": "metrics.weights.load_weights", "init_args": {"path": "x"}}
+    config["model"]["init_args"]["generator_optimizer"] = ours
+    with pytest.raises(UserError, match=r"metrics.weights.load_weights is no class"):
+        build_model(config)
+    assert not (tmp_path / "executed").exists()
+
+
 def test_a_class_that_has_gone_is_one_line(config: dict) -> None:
     config["data"]["class_path"] = "datamodules.gone.Gone"
     with pytest.raises(UserError, match=r"config\.yaml: data: .*gone") as raised:
