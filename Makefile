@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 2
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-PACKAGES := benchmarks callbacks datamodules evaluation experiment lightning_modules losses metrics networks sampling \
+PACKAGES := benchmarks callbacks datamodules evaluation experiment lightning_modules losses metrics networks sampling slurm \
 	tensor_files video_io
 INSTALLED := $(VENV)/.installed
 

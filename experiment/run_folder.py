@@ -24,15 +24,19 @@ def make_run_folder(runs_folder: Path, name: str, environment: Mapping[str, str]
     All processes of a run must agree.  Those that Lightning starts inherit the folder.  Those that SLURM or torchrun
     has started derive its name from the job, and each takes a place in the first folder where its own is free: so the
     second run of a job step comes to a second folder.  When the job is started again, after a requeue or a failure, its
-    first run comes to the first folder, where it goes on, and so forth.  A single process takes the time.
+    first run comes to the first folder, where it goes on, and so forth.  A trial of a W&B sweep, which the server may
+    hand out again to another job when it was interrupted, has a folder by its id.  A single process takes the time.
 
     A name that is taken gets -2, -3, ....  Raises: UserError if the folder cannot be made.
     """
     if is_started_by_lightning(environment):
         return Path(environment[FOLDER_OF_THIS_RUN])
-    job = job_name(environment)
+    job, trial = job_name(environment), trial_name(environment)
     try:
-        if job is not None:
+        if trial is not None:
+            folder = (runs_folder / name / trial).absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+        elif job is not None:
             folder = take_place(runs_folder / name / job, restarts(environment), rank_in_job(environment))
         else:
             folder = make_new_folder(runs_folder / name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
@@ -87,6 +91,12 @@ def job_name(environment: Mapping[str, str]) -> str | None:
     return "-".join(parts) or None
 
 
+def trial_name(environment: Mapping[str, str]) -> str | None:
+    """What `wandb agent` says of the trial that this is, whichever job the agent runs in; None outside of sweeps."""
+    sweep, run = environment.get("WANDB_SWEEP_ID"), environment.get("WANDB_RUN_ID")
+    return f"sweep-{sweep}-{run}" if sweep and run else None
+
+
 def restarts(environment: Mapping[str, str]) -> str:
     """How often the job has been started again, by SLURM and by torchrun: `0.0` at first."""
     counts = (environment.get(each) or "0" for each in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"))
@@ -129,7 +139,7 @@ def remove_if_empty(folder: Path, environment: Mapping[str, str] = os.environ, i
     if is_started_by_lightning(environment):
         return
     with suppress(OSError):  # the first that is missing, or not empty, ends it
-        if job_name(environment) is not None and not is_named:
+        if job_name(environment) is not None and trial_name(environment) is None and not is_named:
             place = folder / PLACES / restarts(environment) / rank_in_job(environment)
             for empty in (place, place.parent, place.parent.parent):
                 empty.rmdir()

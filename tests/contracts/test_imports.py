@@ -17,9 +17,10 @@ MAY_IMPORT = {
     "datamodules": {"video_io", "tensor_files"},
     "lightning_modules": {"networks.base", "losses.base", "losses.across_processes", "tensor_files"},
     "callbacks": {"metrics", "video_io", "tensor_files"},
-    "experiment": OURS - {"benchmarks", "evaluation", "sampling"},
+    "experiment": OURS - {"benchmarks", "evaluation", "sampling", "slurm"},
     "evaluation": {"metrics", "datamodules", "video_io", "experiment", "lightning_modules", "tensor_files"},
     "sampling": {"callbacks.protocols", "evaluation", "experiment", "metrics.card", "video_io", "tensor_files"},
+    "slurm": {"experiment.one_line"},
     "benchmarks": OURS,
 }
 NEVER = {
@@ -34,6 +35,7 @@ NEVER = {
     "experiment": {"wandb", "decord", "av"},
     "evaluation": {"wandb", "decord", "av"},
     "sampling": {"wandb", "decord", "av"},
+    "slurm": {"pytorch_lightning", "wandb", "decord", "av"},
     "benchmarks": {"wandb", "decord", "av"},
 }
 

@@ -135,3 +135,15 @@ def test_the_last_of_several_processes_takes_the_folder_back(tmp_path: Path) -> 
     assert folder.exists()
     remove_if_empty(folder, ranks[1])
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_trial_of_a_sweep_has_its_folder_in_whichever_job(tmp_path: Path) -> None:
+    trial = {"WANDB_SWEEP_ID": "abc", "WANDB_RUN_ID": "xyz"}
+    jobs = ({}, {"SLURM_JOB_ID": "7", "SLURM_PROCID": "0"}, {"SLURM_JOB_ID": "8", "SLURM_PROCID": "0"})
+    for job in jobs:
+        folder = make_run_folder(tmp_path, "gan", {**trial, **job})
+        assert folder == tmp_path / "gan" / "sweep-abc-xyz"
+    assert make_run_folder(tmp_path, "gan", {**trial, "WANDB_RUN_ID": "other"}) != folder
+    remove_if_empty(folder, {**trial, **jobs[1]})
+    assert not folder.exists()
+    assert make_run_folder(tmp_path, "gan", {**jobs[1], "WANDB_RUN_ID": "xyz"}).name == "slurm-7"

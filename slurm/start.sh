@@ -1,0 +1,31 @@
+# Sourced by the batch scripts beside it; nothing in here is to be adapted.
+
+# train ARGUMENTS...: train.py in every task of the job.  If one fails or is killed, SLURM names it and ends the others.
+# When the run was asked to stop (time limit, preemption) it has saved, and the job goes back into the queue.
+train() {
+    in_tasks "${PYTHON:-.venv/bin/python}" train.py "$@" || come_back_after $?
+}
+
+in_tasks() {
+    if [ ! -f train.py ]; then
+        echo "submit from Kinogan's folder, where train.py is" >&2
+        return 2
+    fi
+    srun --kill-on-bad-exit=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$@"
+}
+
+# come_back_after CODE: requeue the job if its code says that it was asked to stop: train.py's 75 and 143 after saving, or
+# 128 + the signal when it was not training yet.  Otherwise the job ends with that code.
+come_back_after() {
+    local code=$1 restarts=${SLURM_RESTART_COUNT:-0} most=${MOST_RESTARTS:-100}
+    # The array's last task has the number of the whole array as its job id, so a task is named by its place.
+    local job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}}
+    job=${job:-$SLURM_JOB_ID}
+    case $code in 75 | 138 | 143) ;; *) return "$code" ;; esac
+    if [ "$restarts" -ge "$most" ]; then
+        echo "job $job: stopped again after $restarts restarts (MOST_RESTARTS is $most); not requeued" >&2
+        return "$code"
+    fi
+    echo "job $job: stopped with exit code $code; back into the queue, restart $((restarts + 1))"
+    scontrol requeue "$job" || return "$code"
+}
