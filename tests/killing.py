@@ -13,18 +13,29 @@ from typing import Any
 
 # Where, before or after the call, and which signal.
 POINTS = {
+    "after the discriminator's update": (
+        "lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "before", "SIGKILL",
+    ),
     "between the players": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGKILL"),
+    "after the generator's update": (
+        "lightning_modules.video_gan", "VideoGAN.after_generator_step", "before", "SIGKILL",
+    ),
     "before a checkpoint": ("callbacks.checkpoint_files", "CheckpointFiles.save_checkpoint", "before", "SIGKILL"),
     "in the payload": ("callbacks.checkpoint_files", "torch.save", "after", "SIGKILL"),
     "before the mark": ("tensor_files.committed", "sha256_of", "before", "SIGKILL"),
+    "before a rename": ("tensor_files.whole_files", "Path.replace", "before", "SIGKILL"),
+    "after a rename": ("tensor_files.whole_files", "Path.replace", "after", "SIGKILL"),
     "after a checkpoint": ("callbacks.checkpoint_files", "CheckpointFiles.save_checkpoint", "after", "SIGKILL"),
     "while deleting": ("callbacks.checkpoints", "delete", "before", "SIGKILL"),
+    "half deleted": ("tensor_files.committed", "Path.unlink", "after", "SIGKILL"),
+    "after deleting": ("callbacks.checkpoints", "delete", "after", "SIGKILL"),
     "while a row is written": ("callbacks.metrics_csv", "as_lines", "after", "SIGKILL"),
+    "before loading": ("callbacks.checkpoint_files", "load_checkpoint", "before", "SIGKILL"),
     "while loading": ("callbacks.checkpoint_files", "load_checkpoint", "after", "SIGKILL"),
     "SIGTERM": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGTERM"),
     "SIGINT": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGINT"),
     "SIGUSR1": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGUSR1"),
-}
+}  # fmt: skip
 
 
 def arm(point: str, count: int) -> None:

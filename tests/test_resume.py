@@ -1,14 +1,7 @@
 """A run that is killed, stopped or damaged, and started again by the same command, ends as one that was not."""
 
-import csv
-import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,24 +9,20 @@ import torch
 from experiment.run_lock import lock_run_folder, unlock
 from tensor_files.committed import committed, damage
 from tensor_files.loading import load_checkpoint
-from tests.test_train import ROOT, SMALL
+from tests.resuming import (
+    STEPS,
+    TWO_WITH_BATCH_NORM,
+    differences,
+    killed,
+    make_videos,
+    measured_steps,
+    rows,
+    same,
+    state,
+    train,
+)
+from tests.test_train import ROOT
 from video_io.writing import write_video
-
-STEPS = 6
-SETTINGS = [
-    *SMALL, "--trainer.logger", "false", "--samples.every_n_steps", "null", "--metrics.every_n_steps", "3",
-    "--checkpoints.every_n_steps", "2", "--checkpoints.keep_newest", "2", "--curves.every_n_steps", "4",
-    "--trainer.max_steps", str(STEPS), "--data.keep_decoded", "true",
-]  # fmt: skip
-
-TWO_WITH_BATCH_NORM = [
-    "--config", str(ROOT / "conf/dcgan_video.yaml"), "--config", str(ROOT / "conf/small/dcgan_video.yaml"),
-    "--config", str(ROOT / "conf/trainer/ddp.yaml"), "--trainer.precision", "32-true", "--data.batch_size", "4",
-    "--data.validation_fraction", "0", "--model.generator.base_channels", "4",
-    "--model.discriminator.base_channels", "4", "--trainer.logger", "false", "--samples.every_n_steps", "null",
-    "--metrics.every_n_steps", "null", "--checkpoints.every_n_steps", "2", "--trainer.max_steps", str(STEPS),
-    "--trainer.log_every_n_steps", "1", "--data.keep_decoded", "true",
-]  # fmt: skip
 
 # Without batch norm, whose statistics are of each process's part, and with steps in which rounding stays what it is.
 NORM_FREE = [
@@ -52,28 +41,7 @@ NORM_FREE = [
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("videos")
-    for index in range(3):
-        write_video(folder / f"{index}.mp4", torch.randint(0, 255, (3, 20, 32, 32), dtype=torch.uint8), fps=25)
-    return folder
-
-
-def train(
-    folder: Path,
-    videos: Path,
-    *more: str,
-    program: tuple[str, ...] = ("train.py",),
-    settings: Sequence[str] = SETTINGS,
-) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *program, *settings, "--data.root", str(videos), "--run_folder", str(folder), *more]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
-
-
-def killed(
-    folder: Path, videos: Path, point: str, count: int, *more: str, settings: Sequence[str] = SETTINGS
-) -> subprocess.CompletedProcess[str]:
-    return train(folder, videos, *more, program=("-m", "tests.killing", point, str(count)), settings=settings)
+    return make_videos(tmp_path_factory.mktemp("videos"))
 
 
 @pytest.fixture(scope="module")
@@ -85,61 +53,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> Path:
     return folder
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    """All that was logged and is not about time."""
-    with (folder / "metrics.csv").open() as file:
-        return [{key: row[key] for key in row if not key.startswith("speed/")} for row in csv.DictReader(file)]
-
-
-def cards(folder: Path) -> dict[str, list[str]]:
-    return {path.name: path.read_text().splitlines() for path in (folder / "metrics").glob("*.jsonl")}
-
-
-def state(folder: Path) -> dict[str, Any]:
-    """All of the last checkpoint that is not about time."""
-    saved = load_checkpoint(committed(folder / "checkpoints")[-1])
-    callbacks = {
-        name: value for name, value in saved["callbacks"].items() if name.startswith(("Checkpoints", "Curves"))
-    }
-    assert len(callbacks) == 2
-    for each in callbacks.values():
-        each["unlogged"] = {
-            key: each.get("unlogged", {})[key] for key in each.get("unlogged", {}) if "speed" not in key
-        }
-    kept = (
-        "state_dict",
-        "optimizer_states",
-        "lr_schedulers",
-        "global_step",
-        "noted_terms",
-        "data_fingerprint",
-        "loops",
-    )
-    return {**{name: saved[name] for name in kept}, "callbacks": callbacks}
-
-
-def same(one: Any, other: Any) -> bool:
-    """Bit for bit."""
-    if isinstance(one, dict):
-        return set(one) == set(other) and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, torch.Tensor):
-        return one.dtype == other.dtype and torch.equal(one, other)
-    return one == other
-
-
 def assert_same_run(folder: Path, whole: Path) -> None:
-    one, other = state(folder), state(whole)
-    for name in one:
-        assert same(one[name], other[name]), name
-    assert rows(folder) == rows(whole)
+    assert differences(folder, whole) == []
     assert [row["step"] for row in rows(folder)] == [str(step) for step in range(1, STEPS + 1)]
-    assert cards(folder) == cards(whole)
-    assert [json.loads(line)["step"] for lines in cards(folder).values() for line in lines] == [3, 6] * 2
-    assert {path.name for path in (folder / "checkpoints").iterdir()} == {
-        path.name for path in (whole / "checkpoints").iterdir()
-    }
+    assert measured_steps(folder) == [3, 6] * 2
 
 
 KILLS = [
