@@ -1,0 +1,73 @@
+"""python -m tests.reliability --kills 100 --seed 0: does every proof, prints the table and writes the report."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from tests.reliability.courses import prove
+from tests.reliability.disturbing import ONE_PROCESS, TWO_PROCESSES, kills, points, signals
+from tests.reliability.record import Record, session
+from tests.reliability.report import failures, table, write_report
+from tests.resuming import make_videos
+from tests.test_train import ROOT
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: 0 if all is as it should be, 1 if anything was not."""
+    options = parser().parse_args(arguments)
+    output = options.output.absolute()
+    record = Record(output / "results.jsonl")
+    videos = output / "videos"
+    if not videos.exists():
+        torch.manual_seed(0)
+        make_videos(videos)
+    proofs = proofs_of(options, record, output, videos)
+    chosen = list(proofs) if options.only is None else options.only
+    if chosen:
+        record.add(session=session(options.seed))
+    for name in chosen:
+        proofs[name]()
+        write_report(record, options.report)
+    write_report(record, options.report)
+    found = failures(record)[2:-1]
+    print("\n".join([*table(record), "", *found]))
+    return 0 if found == ["None."] else 1
+
+
+def proofs_of(options: argparse.Namespace, record: Record, output: Path, videos: Path) -> dict[str, Callable[[], None]]:
+    """What can be chosen, by name."""
+    seed = options.seed
+    courses = {
+        "kills": kills("kills, 1 process", options.kills, ONE_PROCESS),
+        "points": points("named points", options.points),
+        "signals": signals("signals", options.signals),
+        "kills-2": kills("kills, 2 processes", options.kills, TWO_PROCESSES),
+    }
+    return {key: partial(prove, proof, record, output / key, videos, seed) for key, proof in courses.items()}
+
+
+NAMES = ("kills", "points", "signals", "kills-2")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every option, with its default."""
+    result = argparse.ArgumentParser(
+        prog="python -m tests.reliability", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = result.add_argument
+    add("--kills", type=int, default=100, help="random kills, of one process and as many of two")
+    add("--points", type=int, default=5, help="kills at each named point")
+    add("--signals", type=int, default=100, help="signals that end a run")
+    add("--seed", type=int, default=0, help="of everything that is random")
+    add("--output", type=Path, default=Path("runs/reliability"), help="its record, and the runs")
+    add("--report", type=Path, default=ROOT / "docs" / "reliability.md", help="where the report is written")
+    add("--only", nargs="*", choices=NAMES, help="these proofs; none writes the report only (default: all)")
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

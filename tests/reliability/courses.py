@@ -1,0 +1,171 @@
+"""Courses: one run that is disturbed and started again until it has finished, then compared with an undisturbed one."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tensor_files.committed import committed, damage, step_of
+from tests.reliability.record import Line, Record, program_version
+from tests.reliability.starts import NOTHING, Disturbance, Ended, start
+from tests.resuming import differences, last_logged_step
+
+STEPS = 20
+CHECKPOINT_EVERY = 3
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a disturbance is chosen by.
+
+    Args:
+        random: of this start alone.
+        seconds: that an undisturbed run takes.
+        hits: what has happened so far.
+        has_checkpoint: whether the course has one.
+    """
+
+    random: Random
+    seconds: float
+    hits: list[Line]
+    has_checkpoint: bool
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A kind of disturbance, so many times.
+
+    Args:
+        name: in the record and in the report.
+        count: disturbances that have to find their start alive.
+        settings: of the run.
+        choose: the next disturbance.
+        judge: what was wrong with how a disturbed start ended, in a line; empty if nothing.
+    """
+
+    name: str
+    count: int
+    settings: Sequence[str]
+    choose: Callable[[Situation], Disturbance]
+    judge: Callable[[Ended, Disturbance, Path], str]
+
+
+def prove(proof: Proof, record: Record, folder: Path, videos: Path, seed: int) -> None:
+    """Disturb courses until there are so many disturbances and every course is compared."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole, seconds = undisturbed(proof, record, folder, videos)
+    began, already = time.monotonic(), len(record.hits(proof.name))
+    while True:
+        hits = record.hits(proof.name)
+        run = folder / f"course-{len(record.verdicts(proof.name)):04d}"
+        if len(hits) >= proof.count and not run.exists():
+            return
+        go_on(proof, record, run, whole, videos, seconds, seed)
+        done = len(record.hits(proof.name))
+        if done > len(hits):
+            tell(proof, record, time.monotonic() - began, already)
+
+
+def go_on(proof: Proof, record: Record, run: Path, whole: Path, videos: Path, seconds: float, seed: int) -> None:
+    """Start a course once, or once more."""
+    hits = record.hits(proof.name)
+    course = len(record.verdicts(proof.name))
+    number = sum("start" in line for line in record.of(proof.name))
+    random = Random(f"{seed} {proof.name} {number}")
+    situation = Situation(random, seconds, hits, bool(committed(run / "checkpoints")))
+    disturbance = proof.choose(situation) if len(hits) < proof.count else NOTHING
+    workers = str(random.choice((0, 0, 1, 2)))
+    ended = start(run, videos, proof.settings, disturbance, ("--data.num_workers", workers))
+    saved, logged, kind = newest_saved_step(run), last_logged_step(run), where(ended, run)
+    problem = proof.judge(ended, disturbance, run) if ended.was_hit else ""
+    record.add(
+        proof=proof.name, course=course, start=number, seed=seed, what=disturbance.name, hit=ended.was_hit,
+        is_preparation=disturbance.is_preparation, kind=kind, code=ended.code, lost=max(logged - saved, 0),
+        saved=saved, workers=workers, seconds=round(ended.seconds, 2), problem=problem,
+    )  # fmt: skip
+    if ended.left:
+        problem = problem or f"{ended.left} of its processes did not end"
+    if not problem and not ended.was_hit and ended.code != 0:
+        problem = f"a start that nothing happened to failed, {ended.last_words}"
+    if problem or ended.code == 0:
+        finish(proof.name, record, run, whole, course, problem)
+
+
+def finish(name: str, record: Record, run: Path, whole: Path, course: int, problem: str) -> None:
+    """Compare a course; keep its folder if it is not as it should be."""
+    try:
+        unlike = differences(run, whole)
+    except (OSError, ValueError, KeyError, IndexError, AssertionError) as error:
+        unlike = [f"{type(error).__name__}: {error}"]
+    if problem or unlike:
+        problem = problem or f"not as undisturbed: {', '.join(unlike)}"
+        print(f"FAILED, kept in {run.with_name(f'failed-{run.name}')}: {problem}", flush=True)
+        run.rename(run.with_name(f"failed-{run.name}"))
+    else:
+        shutil.rmtree(run)
+    record.add(proof=name, course=course, exact=not problem, problem=problem)
+
+
+def undisturbed(proof: Proof, record: Record, folder: Path, videos: Path) -> tuple[Path, float]:
+    """The run that nothing happens to, and the seconds that it takes; made again for another version of the program.
+
+    Raises: RuntimeError if it fails.
+    """
+    whole, note = folder / "whole", folder / "whole.json"
+    made_of = {"version": program_version(), "settings": list(proof.settings)}
+    if note.exists():
+        noted = json.loads(note.read_text())
+        if noted["made_of"] == made_of:
+            return whole, noted["seconds"]
+        note.unlink()
+    shutil.rmtree(whole, ignore_errors=True)
+    course = len(record.verdicts(proof.name))
+    unfinished = folder / f"course-{course:04d}"
+    if unfinished.exists():  # it cannot be compared
+        shutil.rmtree(unfinished)
+        record.add(proof=proof.name, course=course, exact=None, problem="given up, the program was changed")
+    print(f"{proof.name}: the run that nothing happens to", flush=True)
+    ended = start(whole, videos, proof.settings)
+    if ended.code != 0:
+        raise RuntimeError(f"the undisturbed run failed, {ended.last_words}")
+    note.write_text(json.dumps({"made_of": made_of, "seconds": ended.seconds}))
+    return whole, ended.seconds
+
+
+def newest_saved_step(run: Path) -> int:
+    """Where the next start goes on; 0 from the beginning."""
+    return max((step_of(path) for path in committed(run / "checkpoints") if not damage(path)), default=0)
+
+
+def damaged(run: Path) -> str:
+    """The first checkpoint that counts and is not as it was written, in words."""
+    return next((f"{path.name} {damage(path)}" for path in committed(run / "checkpoints") if damage(path)), "")
+
+
+def where(ended: Ended, run: Path) -> str:
+    """What a start was doing when it ended, as far as its folder tells."""
+    if not ended.was_hit:
+        return "came too late" if ended.code == 0 else "failed by itself"
+    folder = run / "checkpoints"
+    payloads = set(folder.glob("step-*.ckpt")) if folder.is_dir() else set()
+    if (folder.is_dir() and list(folder.glob(".*.part"))) or payloads - set(committed(folder)):
+        return "while a checkpoint was written"
+    if "results in" not in ended.output:
+        return "while starting"
+    return "after the last step" if newest_saved_step(run) == STEPS else "while training"
+
+
+def tell(proof: Proof, record: Record, seconds: float, already: int) -> None:
+    """A line on how far the proof is."""
+    hits = record.hits(proof.name)
+    ends = [verdict["exact"] for verdict in record.verdicts(proof.name).values() if verdict["exact"] is not None]
+    left = seconds / (len(hits) - already) * (proof.count - len(hits)) / 60
+    newest = hits[-1]
+    print(
+        f"{proof.name}: {len(hits)} of {proof.count}, {newest['what']} {newest['kind']}, {newest['lost']} steps lost; "
+        f"{sum(ends)} of {len(ends)} courses exact; about {left:.0f} min left",
+        flush=True,
+    )
