@@ -1,7 +1,8 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
-from networks.compact import CompactDiscriminator, CompactGenerator, Doubling, pad_time
+from networks.compact import CompactDiscriminator, CompactGenerator, Doubling, EnlargingConv3d, pad_time
 
 
 def latents(generator: CompactGenerator, num_videos: int = 2) -> dict[str, torch.Tensor]:
@@ -39,7 +40,7 @@ def test_the_tables_in_the_docstrings() -> None:
 
 def test_parameter_counts() -> None:
     counts = [sum(p.numel() for p in network.parameters()) for network in (CompactGenerator(), CompactDiscriminator())]
-    assert counts == [1_530_211, 1_258_297]
+    assert counts == [819_811, 1_258_297]
 
 
 def test_the_discriminator_keeps_clips_apart() -> None:
@@ -63,6 +64,20 @@ def test_what_does_not_move_in_time_stays_still_through_a_doubling() -> None:
     # Zeros around the ends of time would make the first and last frames darker than those between.
     torch.testing.assert_close(doubled[:, :, :2], doubled[:, :, 4:6])
     torch.testing.assert_close(doubled[:, :, -2:], doubled[:, :, 4:6])
+
+
+def test_enlarging_is_doubled_pixels_and_a_convolution() -> None:
+    layer, features = EnlargingConv3d(4, 3), torch.randn(2, 4, 3, 4, 5)
+    torch.nn.init.normal_(layer.bias)
+    enlarged = F.interpolate(features, scale_factor=2, mode="nearest")
+    kernel = layer.weight.transpose(0, 1).flip(2, 3, 4)  # a transposed convolution's is turned round
+    torch.testing.assert_close(layer(features), F.conv3d(enlarged, kernel, layer.bias, padding=1))
+
+
+def test_enlarging_leaves_no_grid() -> None:
+    videos = EnlargingConv3d(4, 3)(torch.ones(1, 4, 6, 6, 6))
+    inside = videos[:, :, 2:-2, 2:-2, 2:-2]
+    torch.testing.assert_close(inside, inside[:, :, :1, :1, :1].expand_as(inside))
 
 
 def test_time_is_padded_with_copies() -> None:
