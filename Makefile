@@ -12,7 +12,7 @@ PACKAGES := benchmarks callbacks datamodules evaluation experiment lightning_mod
 	tensor_files video_io
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test test-slow lint clean
 
 setup: $(INSTALLED)
 
@@ -35,7 +35,10 @@ lint: setup
 	$(RUN) -m mypy train.py evaluate.py sample.py $(PACKAGES)
 
 test: lint
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(TEST_PROCESSES)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(TEST_PROCESSES) -m "not slow"
+
+test-slow: setup
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile -m slow
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
