@@ -10,6 +10,7 @@ from callbacks.checkpoints import CheckpointsFailedError
 from callbacks.stop_signals import EXIT_CODES, received_signal
 from experiment.command_line import Experiment, build
 from experiment.one_line import UserError
+from experiment.roll_call import name_silent
 from experiment.rolling_back import roll_back
 from experiment.run_folder import is_started_by_lightning
 from experiment.summary import describe, stopped, summarise
@@ -63,9 +64,14 @@ def train(experiment: Experiment) -> int | None:
             raise
         print(f"train.py: {error}; {done}", file=sys.stderr)
         return None
+    except Exception:
+        name_silent(trainer)
+        raise
     received = received_signal(trainer)
     if trainer.is_global_zero:
         print(summarise(experiment) if received is None else stopped(experiment, received))
+    if trainer.world_size > 1:
+        trainer.strategy.barrier()  # rank 0 ends last; a scheduler may not wait for it when the others have ended
     # Lightning kills all processes when one that it has started ends with another code than 0.
     return 0 if received is None or is_started_by_lightning(os.environ) else EXIT_CODES[received]
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import torch
 
+from tests.reliability.attacks import prove_hostile
 from tests.reliability.courses import prove
-from tests.reliability.disturbing import ONE_PROCESS, TWO_PROCESSES, kills, points, signals
+from tests.reliability.damaged_checkpoints import prove_damaged
+from tests.reliability.disturbing import ONE_PROCESS, TWO_PROCESSES, damaged_runs, kills, points, signals
+from tests.reliability.full_disks import prove_full_disks
 from tests.reliability.record import Record, session
 from tests.reliability.report import failures, table, write_report
 from tests.resuming import make_videos
@@ -45,12 +48,18 @@ def proofs_of(options: argparse.Namespace, record: Record, output: Path, videos:
         "kills": kills("kills, 1 process", options.kills, ONE_PROCESS),
         "points": points("named points", options.points),
         "signals": signals("signals", options.signals),
+        "damaged-runs": damaged_runs("damaged runs", options.damaged_runs),
         "kills-2": kills("kills, 2 processes", options.kills, TWO_PROCESSES),
     }
-    return {key: partial(prove, proof, record, output / key, videos, seed) for key, proof in courses.items()}
+    return {
+        "damaged": partial(prove_damaged, record, output / "damaged", videos, options.damaged, seed),
+        "hostile": partial(prove_hostile, record, output / "hostile", videos, options.hostile),
+        "disks": partial(prove_full_disks, record, output / "disks", videos, options.disks, seed),
+        **{key: partial(prove, proof, record, output / key, videos, seed) for key, proof in courses.items()},
+    }
 
 
-NAMES = ("kills", "points", "signals", "kills-2")
+NAMES = ("damaged", "hostile", "disks", "kills", "points", "signals", "damaged-runs", "kills-2")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +71,10 @@ def parser() -> argparse.ArgumentParser:
     add("--kills", type=int, default=100, help="random kills, of one process and as many of two")
     add("--points", type=int, default=5, help="kills at each named point")
     add("--signals", type=int, default=100, help="signals that end a run")
+    add("--damaged", type=int, default=600, help="checkpoints that are damaged and asked for")
+    add("--damaged_runs", type=int, default=13, help="runs that are started again with a damaged checkpoint")
+    add("--disks", type=int, default=20, help="full and read-only disks and quotas")
+    add("--hostile", type=int, help="the first so many hostile files and configs (default: all)")
     add("--seed", type=int, default=0, help="of everything that is random")
     add("--output", type=Path, default=Path("runs/reliability"), help="its record, and the runs")
     add("--report", type=Path, default=ROOT / "docs" / "reliability.md", help="where the report is written")

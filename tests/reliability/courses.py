@@ -44,6 +44,7 @@ class Proof:
         settings: of the run.
         choose: the next disturbance.
         judge: what was wrong with how a disturbed start ended, in a line; empty if nothing.
+        spoil: what else is done to the run's folder then; says what.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Proof:
     settings: Sequence[str]
     choose: Callable[[Situation], Disturbance]
     judge: Callable[[Ended, Disturbance, Path], str]
+    spoil: Callable[[Path, Situation], str] | None = None
 
 
 def prove(proof: Proof, record: Record, folder: Path, videos: Path, seed: int) -> None:
@@ -79,10 +81,13 @@ def go_on(proof: Proof, record: Record, run: Path, whole: Path, videos: Path, se
     disturbance = proof.choose(situation) if len(hits) < proof.count else NOTHING
     workers = str(random.choice((0, 0, 1, 2)))
     ended = start(run, videos, proof.settings, disturbance, ("--data.num_workers", workers))
-    saved, logged, kind = newest_saved_step(run), last_logged_step(run), where(ended, run)
+    kind, what = where(ended, run), disturbance.name
     problem = proof.judge(ended, disturbance, run) if ended.was_hit else ""
+    if ended.was_hit and not problem and proof.spoil is not None:
+        what = proof.spoil(run, situation)
+    saved, logged = newest_saved_step(run), last_logged_step(run)
     record.add(
-        proof=proof.name, course=course, start=number, seed=seed, what=disturbance.name, hit=ended.was_hit,
+        proof=proof.name, course=course, start=number, seed=seed, what=what, hit=ended.was_hit,
         is_preparation=disturbance.is_preparation, kind=kind, code=ended.code, lost=max(logged - saved, 0),
         saved=saved, workers=workers, seconds=round(ended.seconds, 2), problem=problem,
     )  # fmt: skip

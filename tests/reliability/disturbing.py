@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from callbacks.stop_signals import EXIT_CODES
+from tensor_files.committed import committed
 from tests.reliability.courses import CHECKPOINT_EVERY, STEPS, Proof, Situation, damaged, newest_saved_step
+from tests.reliability.damaged_checkpoints import KINDS
 from tests.reliability.starts import Disturbance, Ended
 from tests.resuming import SETTINGS, TWO_WITH_BATCH_NORM, last_logged_step
 
@@ -67,6 +69,22 @@ def points(name: str, each: int) -> Proof:
         return Disturbance(point, point=(point, situation.random.randint(1, most)))
 
     return Proof(name, each * len(POINTS), ONE_PROCESS, choose, judge_kill)
+
+
+def damaged_runs(name: str, count: int) -> Proof:
+    """SIGKILL, and the newest checkpoint is damaged before the run is started again."""
+    kinds = [kind for kind in KINDS if not kind.startswith("swapped")]  # which would damage the one before, too
+
+    def choose(situation: Situation) -> Disturbance:
+        least = 2 if situation.has_checkpoint else 3
+        return Disturbance("SIGKILL", point=("before a checkpoint", situation.random.randint(least, least + 1)))
+
+    def spoil(run: Path, situation: Situation) -> str:
+        kind = kinds[len(situation.hits) % len(kinds)]
+        KINDS[kind](committed(run / "checkpoints")[-1], situation.random)
+        return kind
+
+    return Proof(name, count, ONE_PROCESS, choose, judge_kill, spoil)
 
 
 def signals(name: str, count: int) -> Proof:
