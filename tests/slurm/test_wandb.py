@@ -1,0 +1,102 @@
+"""Sweeps with agents, a server that is lost, and runs that are uploaded later, against a W&B server of our own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.slurm.cluster import Cluster
+from tests.slurm.wandb_server import Store, wandb_server
+from tests.test_resume import rows
+from tests.test_train import ROOT, SMALL
+
+KEY = "a" * 40
+WANDB = Path(sys.executable).with_name("wandb")
+SETTINGS = [*SMALL, "--samples.every_n_steps", "null", "--metrics.num_videos", "4", "--data.keep_decoded", "true"]
+
+pytestmark = pytest.mark.slow
+
+
+def environment(store: Store, folder: Path) -> dict[str, str]:
+    own = {
+        "WANDB_BASE_URL": store.url, "WANDB_API_KEY": KEY, "WANDB_MODE": "online", "HOME": str(folder),
+        "OMP_NUM_THREADS": "1", "WANDB_DATA_DIR": str(folder / "data"), "WANDB_CACHE_DIR": str(folder / "cache"),
+        "WANDB_CONFIG_DIR": str(folder / "config"),
+    }  # fmt: skip
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
+    return {**kept, **own}
+
+
+def run(command: list[str], store: Store, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    given = {**environment(store, folder), **more}
+    return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize("mood", ["well", "errors", "silent"])
+def test_a_server_that_fails_while_a_run_trains(tmp_path: Path, videos: Path, mood: str) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "train.py", *SETTINGS, "--data.root", str(videos), "--trainer.max_steps", "300"]
+    timeouts = ["--trainer.logger.finish_timeout", "3", "--metrics.every_n_steps", "null"]
+    with wandb_server(mood) as store:
+        finished = run([*command, *timeouts, "--run_folder", str(folder)], store, tmp_path)
+        (kept,) = store.runs.values()
+    assert finished.returncode == 0, finished.stderr
+    assert store.mood == mood and kept["history"]
+    assert [row["step"] for row in rows(folder)] == [str(step) for step in range(1, 301)]
+    logged = [line["trainer/global_step"] for line in kept["history"] if "generator/loss" in line]
+    assert logged == list(range(1, len(logged) + 1))
+    assert (len(logged) == 300) == (mood == "well")
+    assert (kept["exit_code"] == 0) == (mood == "well")
+
+
+def test_offline_runs_are_uploaded_later_as_one(tmp_path: Path, videos: Path) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "train.py", *SETTINGS, "--data.root", str(videos), "--run_folder", str(folder)]
+    with wandb_server() as store:
+        for steps in ("2", "4"):
+            trained = run([*command, "--trainer.max_steps", steps], store, tmp_path, WANDB_MODE="offline")
+            assert trained.returncode == 0, trained.stderr
+        assert not store.runs
+        parts = sorted(map(str, folder.glob("wandb/offline-run-*")))
+        assert len(parts) == 2
+        uploaded = run([str(WANDB), "sync", *parts], store, tmp_path)
+        assert uploaded.returncode == 0, uploaded.stdout + uploaded.stderr
+        (kept,) = store.runs.values()
+    logged = sorted(line["trainer/global_step"] for line in kept["history"] if "generator/loss" in line)
+    assert logged == [1, 2, 3, 4]
+    assert kept["config"]["seed_everything"] == 0
+
+
+def test_agents_of_a_sweep_on_the_cluster(cluster: Cluster, tmp_path: Path, videos: Path) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    given = [*SETTINGS, "--data.root", str(videos), "--runs_folder", str(tmp_path / "runs"), "--trainer.max_steps=2"]
+    rates = [0.001, 0.002]
+    content = {
+        "program": "train.py", "method": "grid",
+        "metric": {"name": "fvd4_8f/efficientnet_lite0", "goal": "minimize"},
+        "command": ["${env}", sys.executable, "${program}", *given, "${args}"],
+        "parameters": {"model.generator_optimizer.lr": {"values": rates}},
+    }  # fmt: skip
+    sweep.write_text(yaml.safe_dump(content))
+    with wandb_server() as store:
+        made = run([str(WANDB), "sweep", "--project", "p", str(sweep)], store, tmp_path)
+        assert made.returncode == 0 and "wandb agent me/p/tests" in made.stdout + made.stderr, made.stderr
+        variables = {**environment(store, tmp_path), "WANDB": str(WANDB), "WANDB_DIR": str(tmp_path)}
+        own = {key: value for key, value in variables.items() if key.startswith("WANDB") or key == "HOME"}
+        exports = ",".join(["ALL", *(f"{key}={value}" for key, value in own.items())])
+        job = cluster.submit("slurm/agents.sh", "me/p/tests", options=("--array=1-2", f"--export={exports}"))
+        for task in ("1", "2"):
+            assert cluster.wait_for_end(f"{job}_{task}") == "COMPLETED", cluster.output(f"{job}_{task}")
+        assert not store.trials
+    said = cluster.output(f"{job}_1") + cluster.output(f"{job}_2")
+    folders = sorted((tmp_path / "runs" / "demo").iterdir())
+    assert [folder.name for folder in folders] == ["sweep-tests-trial0", "sweep-tests-trial1"], said
+    for folder, rate in zip(folders, reversed(rates), strict=True):
+        kept = store.runs[folder.name.rpartition("-")[2]]
+        assert kept["sweep"] == "tests" and kept["exit_code"] == 0
+        assert any(content["metric"]["name"] in line for line in kept["history"])  # type: ignore[index]
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        assert config["model"]["init_args"]["generator_optimizer"]["init_args"]["lr"] == rate
