@@ -10,11 +10,12 @@ from random import Random
 
 from tensor_files.committed import committed, damage, step_of
 from tests.reliability.record import Line, Record, program_version
-from tests.reliability.starts import NOTHING, Disturbance, Ended, start
+from tests.reliability.starts import NOTHING, TRAINS, Disturbance, Ended, start
 from tests.resuming import differences, last_logged_step
 
 STEPS = 20
 CHECKPOINT_EVERY = 3
+Usual = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,15 @@ class Situation:
 
     Args:
         random: of this start alone.
-        seconds: that an undisturbed run takes.
+        starting: seconds until an undisturbed run trains.
+        training: seconds from then to its end.
         hits: what has happened so far.
         has_checkpoint: whether the course has one.
     """
 
     random: Random
-    seconds: float
+    starting: float
+    training: float
     hits: list[Line]
     has_checkpoint: bool
 
@@ -58,27 +61,28 @@ class Proof:
 def prove(proof: Proof, record: Record, folder: Path, videos: Path, seed: int) -> None:
     """Disturb courses until there are so many disturbances and every course is compared."""
     folder.mkdir(parents=True, exist_ok=True)
-    whole, seconds = undisturbed(proof, record, folder, videos)
+    whole, usual = undisturbed(proof, record, folder, videos)
     began, already = time.monotonic(), len(record.hits(proof.name))
     while True:
         hits = record.hits(proof.name)
         run = folder / f"course-{len(record.verdicts(proof.name)):04d}"
         if len(hits) >= proof.count and not run.exists():
             return
-        go_on(proof, record, run, whole, videos, seconds, seed)
+        go_on(proof, record, run, whole, videos, usual, seed)
         done = len(record.hits(proof.name))
         if done > len(hits):
             tell(proof, record, time.monotonic() - began, already)
 
 
-def go_on(proof: Proof, record: Record, run: Path, whole: Path, videos: Path, seconds: float, seed: int) -> None:
+def go_on(proof: Proof, record: Record, run: Path, whole: Path, videos: Path, usual: Usual, seed: int) -> None:
     """Start a course once, or once more."""
     hits = record.hits(proof.name)
     course = len(record.verdicts(proof.name))
     number = sum("start" in line for line in record.of(proof.name))
     random = Random(f"{seed} {proof.name} {number}")
-    situation = Situation(random, seconds, hits, bool(committed(run / "checkpoints")))
-    disturbance = proof.choose(situation) if len(hits) < proof.count else NOTHING
+    situation = Situation(random, *usual, hits, bool(committed(run / "checkpoints")))
+    is_over = len(hits) >= proof.count or newest_saved_step(run) == STEPS  # there is nothing left to disturb
+    disturbance = NOTHING if is_over else proof.choose(situation)
     workers = str(random.choice((0, 0, 1, 2)))
     ended = start(run, videos, proof.settings, disturbance, ("--data.num_workers", workers))
     kind, what = where(ended, run), disturbance.name
@@ -114,8 +118,10 @@ def finish(name: str, record: Record, run: Path, whole: Path, course: int, probl
     record.add(proof=name, course=course, exact=not problem, problem=problem)
 
 
-def undisturbed(proof: Proof, record: Record, folder: Path, videos: Path) -> tuple[Path, float]:
-    """The run that nothing happens to, and the seconds that it takes; made again for another version of the program.
+def undisturbed(proof: Proof, record: Record, folder: Path, videos: Path) -> tuple[Path, Usual]:
+    """The run that nothing happens to, and the seconds that it takes to start and to train.
+
+    It is made again for another version of the program.
 
     Raises: RuntimeError if it fails.
     """
@@ -124,7 +130,7 @@ def undisturbed(proof: Proof, record: Record, folder: Path, videos: Path) -> tup
     if note.exists():
         noted = json.loads(note.read_text())
         if noted["made_of"] == made_of:
-            return whole, noted["seconds"]
+            return whole, noted["usual"]
         note.unlink()
     shutil.rmtree(whole, ignore_errors=True)
     course = len(record.verdicts(proof.name))
@@ -136,8 +142,9 @@ def undisturbed(proof: Proof, record: Record, folder: Path, videos: Path) -> tup
     ended = start(whole, videos, proof.settings)
     if ended.code != 0:
         raise RuntimeError(f"the undisturbed run failed, {ended.last_words}")
-    note.write_text(json.dumps({"made_of": made_of, "seconds": ended.seconds}))
-    return whole, ended.seconds
+    usual = ended.trains_after, ended.seconds - ended.trains_after
+    note.write_text(json.dumps({"made_of": made_of, "usual": usual}))
+    return whole, usual
 
 
 def newest_saved_step(run: Path) -> int:
@@ -158,7 +165,7 @@ def where(ended: Ended, run: Path) -> str:
     payloads = set(folder.glob("step-*.ckpt")) if folder.is_dir() else set()
     if (folder.is_dir() and list(folder.glob(".*.part"))) or payloads - set(committed(folder)):
         return "while a checkpoint was written"
-    if "results in" not in ended.output:
+    if TRAINS not in ended.output:
         return "while starting"
     return "after the last step" if newest_saved_step(run) == STEPS else "while training"
 

@@ -42,10 +42,20 @@ def kills(name: str, count: int, settings: Sequence[str]) -> Proof:
     """SIGKILL to all processes at a time from the start of the program to its usual end, all times alike."""
 
     def choose(situation: Situation) -> Disturbance:
-        seconds = situation.random.uniform(0, situation.seconds)
-        return Disturbance("SIGKILL", ((seconds, signal.SIGKILL),))
+        seconds, trains = any_time(situation)
+        return Disturbance("SIGKILL", ((seconds, signal.SIGKILL),), trains)
 
     return Proof(name, count, settings, choose, judge_kill)
+
+
+def any_time(situation: Situation) -> tuple[float, bool]:
+    """A time from the start of the program to its usual end, all alike; whether it counts from the first step.
+
+    Starting takes longer where the machine is busy, and a kill that is meant for a step should not come before it.
+    """
+    seconds = situation.random.uniform(0, situation.starting + situation.training)
+    trains = seconds > situation.starting
+    return seconds - situation.starting if trains else seconds, trains
 
 
 def judge_kill(ended: Ended, disturbance: Disturbance, run: Path) -> str:
@@ -94,11 +104,12 @@ def signals(name: str, count: int) -> Proof:
         number = len(situation.hits)
         which = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)[number % 3]
         to_all = situation.random.random() < 0.5
-        sent = [(situation.random.uniform(0, situation.seconds), which)]
+        seconds, trains = any_time(situation)
+        sent = [(seconds, which)]
         if number // 3 % 2:
             sent += [(situation.random.uniform(0.01, 1), which)]
         name = f"{which.name}{' twice' if len(sent) > 1 else ''}"
-        return Disturbance(name, tuple(sent), to_all)
+        return Disturbance(name, tuple(sent), trains, to_all)
 
     return Proof(name, count, ONE_PROCESS, choose, judge_signal)
 

@@ -15,6 +15,7 @@ from tests.resuming import command
 from tests.test_train import ROOT
 
 LONGEST = 900.0  # seconds; a start that takes longer hangs
+TRAINS = "results in "  # train.py's last line before the first step
 LAST_BREATH = 20.0  # seconds that the other processes of a start may outlive the first one
 
 
@@ -25,6 +26,7 @@ class Disturbance:
     Args:
         name: for the record.
         signals: each with the seconds before it.
+        once_it_trains: the first one's seconds count from when the program says that it begins to train.
         to_all: they go to all processes of the start, else to the first.
         point: a named point of `tests.killing` at which it is killed, and the how-many-th time.
         largest_file: in bytes, as a quota.
@@ -33,6 +35,7 @@ class Disturbance:
 
     name: str
     signals: tuple[tuple[float, signal.Signals], ...] = ()
+    once_it_trains: bool = False
     to_all: bool = True
     point: tuple[str, int] | None = None
     largest_file: int | None = None
@@ -54,12 +57,14 @@ class Ended:
     Args:
         code: its exit code; minus the signal's number if a signal ended it.
         was_hit: whether it was still there when it was to be disturbed.
+        trains_after: seconds until it said that it begins to train; 0 where nobody has waited for it.
         left: how many of its processes were still there long after it had ended.
     """
 
     code: int
     was_hit: bool
     seconds: float
+    trains_after: float
     output: str
     errors: str
     left: int
@@ -77,25 +82,29 @@ def start(
     """Start the program in a run's folder, disturb it, wait until none of its processes is left."""
     typed = command(run, videos, *more, program=disturbance.program, settings=settings)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    began = time.monotonic()
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            typed, cwd=ROOT, env=environment, stdout=output, stderr=errors, start_new_session=True,
-            preexec_fn=limited_to(disturbance.largest_file),
-        )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder) / "output", Path(folder) / "errors"
+        with output.open("w") as to_output, errors.open("w") as to_errors:
+            began = time.monotonic()
+            process = subprocess.Popen(
+                typed, cwd=ROOT, env=environment, stdout=to_output, stderr=to_errors, start_new_session=True,
+                preexec_fn=limited_to(disturbance.largest_file),
+            )  # fmt: skip
+        trains_after, was_hit = 0.0, False
         try:
+            if disturbance.once_it_trains or not disturbance.signals:
+                trains_after = wait_for_training(process, output) - began
             was_hit = disturb(process, disturbance)
-            process.wait(max(LONGEST - (time.monotonic() - began), 1))
+            process.wait(LONGEST)
         except subprocess.TimeoutExpired:
-            errors.write(f"\nit hung for {LONGEST:.0f} seconds\n")
+            errors.write_text(f"{errors.read_text()}\nit hung for {LONGEST:.0f} seconds\n")
         finally:
             left = end_group(process)
-        output.seek(0)
-        errors.seek(0)
         if disturbance.point is not None:
             was_hit = process.returncode == -signal.SIGKILL
         seconds = time.monotonic() - began
-        return Ended(process.returncode, was_hit, seconds, output.read(), errors.read(), left)
+        said = output.read_text(), errors.read_text()
+        return Ended(process.returncode, was_hit, seconds, trains_after, *said, left)
 
 
 def limited_to(largest_file: int | None) -> Callable[[], None] | None:
@@ -115,6 +124,14 @@ def disturb(process: subprocess.Popen[bytes], disturbance: Disturbance) -> bool:
         else:
             process.send_signal(which)
     return bool(disturbance.signals)
+
+
+def wait_for_training(process: subprocess.Popen[bytes], output: Path) -> float:
+    """Wait until the program has checked everything and says what it trains, or has ended; the time then."""
+    until = time.monotonic() + LONGEST
+    while TRAINS not in output.read_text() and not has_ended(process, 0.02) and time.monotonic() < until:
+        pass
+    return time.monotonic()
 
 
 def has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
