@@ -1,6 +1,7 @@
 """python -m tests.reliability --kills 100 --seed 0: does every proof, prints the table and writes the report."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -83,4 +84,5 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # not without ending what it has started
     sys.exit(main(sys.argv[1:]))
