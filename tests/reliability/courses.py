@@ -1,5 +1,6 @@
 """Courses: one run that is disturbed and started again until it has finished, then compared with an undisturbed one."""
 
+import hashlib
 import json
 import shutil
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tensor_files.committed import committed, damage, step_of
 from tests.reliability.record import Line, Record, program_version
@@ -121,30 +123,34 @@ def finish(name: str, record: Record, run: Path, whole: Path, course: int, probl
 def undisturbed(proof: Proof, record: Record, folder: Path, videos: Path) -> tuple[Path, Usual]:
     """The run that nothing happens to, and the seconds that it takes to start and to train.
 
-    It is made again for another version of the program.
+    Proofs of the same settings share it; it is made again for another version of the program.
 
     Raises: RuntimeError if it fails.
     """
-    whole, note = folder / "whole", folder / "whole.json"
     made_of = {"version": program_version(), "settings": list(proof.settings)}
+    give_up_unless(made_of, proof.name, record, folder)
+    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
+    whole, note = folder.with_name(f"whole-{digest}"), folder.with_name(f"whole-{digest}.json")
     if note.exists():
-        noted = json.loads(note.read_text())
-        if noted["made_of"] == made_of:
-            return whole, noted["usual"]
-        note.unlink()
+        return whole, json.loads(note.read_text())
     shutil.rmtree(whole, ignore_errors=True)
-    course = len(record.verdicts(proof.name))
-    unfinished = folder / f"course-{course:04d}"
-    if unfinished.exists():  # it cannot be compared
-        shutil.rmtree(unfinished)
-        record.add(proof=proof.name, course=course, exact=None, problem="given up, the program was changed")
     print(f"{proof.name}: the run that nothing happens to", flush=True)
     ended = start(whole, videos, proof.settings)
     if ended.code != 0:
         raise RuntimeError(f"the undisturbed run failed, {ended.last_words}")
     usual = ended.trains_after, ended.seconds - ended.trains_after
-    note.write_text(json.dumps({"made_of": made_of, "usual": usual}))
+    note.write_text(json.dumps(usual))
     return whole, usual
+
+
+def give_up_unless(made_of: dict[str, Any], name: str, record: Record, folder: Path) -> None:
+    """Give up an unfinished course of another version of the program, which cannot be compared."""
+    note, course = folder / "made_of.json", len(record.verdicts(name))
+    unfinished = folder / f"course-{course:04d}"
+    if unfinished.exists() and (not note.exists() or json.loads(note.read_text()) != made_of):
+        shutil.rmtree(unfinished)
+        record.add(proof=name, course=course, exact=None, problem="given up, the program was changed")
+    note.write_text(json.dumps(made_of))
 
 
 def newest_saved_step(run: Path) -> int:
