@@ -88,6 +88,8 @@ class StatisticsCache:
     @staticmethod
     def read(path: Path) -> Statistics | None:
         """The statistics in a file of the cache; None if there is none, or, with a warning, if it is damaged."""
+        if not path.is_file():  # a pipe would be waited for
+            return None
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
             return {name: _unpacked(each) for name, each in content["statistics"].items()}

@@ -130,6 +130,7 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
 
     Raises: ValueError if it is not such a file.
     """
+    _refuse_other_than_files(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -144,6 +145,7 @@ def load_arrays(path: str | Path) -> dict[str, Tensor]:
 
     Raises: ValueError if it is not such a file.
     """
+    _refuse_other_than_files(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays}
@@ -251,6 +253,12 @@ def _read(url: str, file: BinaryIO, progress: Progress | None) -> None:
                 progress(file.tell(), size)
     if size is not None and file.tell() != size:
         raise OSError(f"the download broke off after {file.tell()} of {size} bytes")
+
+
+def _refuse_other_than_files(path: str | Path) -> None:
+    """Raise ValueError for what has no end, or would wait for somebody to write: devices, pipes."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(f"{path} is not a regular file.")
 
 
 def _first_line(error: Exception) -> str:

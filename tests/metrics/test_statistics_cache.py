@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,11 @@ def test_a_damaged_file_is_computed_and_written_again(tmp_path: Path, content: b
     never = Computes()
     cache.get(identity(), never)
     assert never.calls == 0
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert StatisticsCache.read(tmp_path / "pipe") is None
 
 
 def test_a_cache_that_cannot_be_written_costs_the_computation_only(tmp_path: Path) -> None:

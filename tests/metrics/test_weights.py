@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -242,6 +243,14 @@ def test_loads_arrays_and_no_objects(tmp_path: Path) -> None:
     path.write_bytes(b"no zip")
     with pytest.raises(ValueError, match=r"arrays.npz is not an npz file of numbers"):
         load_arrays(path)
+
+
+@pytest.mark.parametrize("load", [load_weights, load_arrays])
+def test_pipes_and_devices_are_not_waited_for(load: Callable[[Path], object], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(ValueError, match=r"is not a regular file\.$"):
+            load(path)
 
 
 class Doubles(nn.Module):
