@@ -1,7 +1,7 @@
 # Sourced by the batch scripts beside it; nothing in here is to be adapted.
 
 # train ARGUMENTS...: train.py in every task of the job.  If one fails or is killed, SLURM names it, and ends those that do
-# not end within 20 seconds.  When the run was asked to stop (time limit, preemption) it has saved, and the job goes back
+# not end within 10 seconds.  When the run was asked to stop (time limit, preemption) it has saved, and the job goes back
 # into the queue.
 train() {
     in_tasks "${PYTHON:-.venv/bin/python}" train.py "$@" || come_back_after $?
@@ -13,7 +13,7 @@ in_tasks() {
         return 2
     fi
     # Not --kill-on-bad-exit: it ends the others with SIGTERM, and the exit code would be that of a preemption.
-    srun --wait=20 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$@"
+    srun --wait=10 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$@"
 }
 
 # come_back_after CODE: requeue the job if its code says that it was asked to stop: train.py's 75 and 143 after saving, or

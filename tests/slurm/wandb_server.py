@@ -72,14 +72,18 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        self.answer({})
+        self.answer({}, self.store.mood)
 
     def do_PUT(self) -> None:
         self.body()
-        self.answer({})
+        self.answer({}, self.store.mood)
 
     def do_POST(self) -> None:
         body = self.body()
+        mood = self.store.mood  # what it has taken is answered well
+        if mood != "well":
+            self.answer({}, mood)
+            return
         with self.store.lock:
             if self.path == "/graphql":
                 asked = json.loads(body)
@@ -96,11 +100,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
-    def answer(self, content: dict[str, Any]) -> None:
-        if self.store.mood == "silent":
+    def answer(self, content: dict[str, Any], mood: str = "well") -> None:
+        if mood == "silent":
             time.sleep(3600)
         body = json.dumps(content).encode()
-        self.send_response(500 if self.store.mood == "errors" else 200)
+        self.send_response(500 if mood == "errors" else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
