@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     add("--damaged", type=int, default=600, help="checkpoints that are damaged and asked for")
     add("--damaged_runs", type=int, default=13, help="runs that are started again with a damaged checkpoint")
     add("--disks", type=int, default=20, help="full and read-only disks and quotas")
-    add("--hostile", type=int, help="the first so many hostile files and configs (default: all)")
+    add("--hostile", type=int, help="so many hostile files and configs of all kinds (default: all)")
     add("--seed", type=int, default=0, help="of everything that is random")
     add("--output", type=Path, default=Path("runs/reliability"), help="its record, and the runs")
     add("--report", type=Path, default=ROOT / "docs" / "reliability.md", help="where the report is written")

@@ -80,7 +80,7 @@ class Attacks:
             yield f"a file: {kind}", "load_checkpoint, told to trust", partial(trusting, load_checkpoint, path)
         for url in URLS:
             for reader, read in {**READERS, "--resume": self.programs()["--resume"]}.items():
-                yield "an address", reader, partial(read, Path(url) if reader == "videos" else url)  # type: ignore[arg-type]
+                yield f"an address: {url}", reader, partial(read, Path(url) if reader == "videos" else url)  # type: ignore[arg-type]
         names = hostile_names(self.folder, files["code in a callback"])
         for kind, value in names.items():
             for key in KEYS:
@@ -158,7 +158,7 @@ class Attacks:
 
 
 def prove_hostile(record: Record, folder: Path, videos: Path, most: int | None = None) -> None:
-    """Make all attempts, or the first `most`, that have not been made before."""
+    """Make all attempts, or `most` of them, that have not been made before."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "runs").mkdir(exist_ok=True)
     attacks, watch = Attacks(folder, videos), Watch(folder)
@@ -166,9 +166,13 @@ def prove_hostile(record: Record, folder: Path, videos: Path, most: int | None =
     sys.path.insert(0, str(folder))
     try:
         with environment(**{CANARY: SECRET, "KINOGAN_CACHE": str(folder / "cache")}):
-            attempts = list(attacks.attempts(watch.marker))[:most]
-            for trial in range(len(record.trials(NAME)), len(attempts)):
-                kind, reader, attempt = attempts[trial]
+            attempts = list(attacks.attempts(watch.marker))
+            if most is not None:  # some of every kind
+                attempts = [attempts[number * len(attempts) // most] for number in range(most)]
+            made = {(line["kind"], line["by"]) for line in record.trials(NAME)}
+            for trial, (kind, reader, attempt) in enumerate(attempts):
+                if (kind, reader) in made:
+                    continue
                 effects, said = watch.trial(partial(in_time, attempt))
                 problem = effects or ("it ended in a traceback" if "Traceback" in said else "")
                 problem = problem and f"{reader}: {problem}"

@@ -28,7 +28,8 @@ numbers of data workers.  It is disturbed, started again by the same command, di
 Then it is compared with a run that nothing happened to: parameters, buffers, moving average, both optimizers, step,
 schedules, what was logged, every metric card, and which checkpoints are there.  Bit for bit; one difference makes all
 disturbances of its course count as not exact.  Times of kills are uniform from the start of the program to its usual
-end, so they hit imports, loading, both players' updates, measuring, writing and the time after.
+end, so they hit imports, loading, both players' updates, measuring, writing and the time after.  On a disk that takes
+no more, the run goes on and says so, and stops when a fourth checkpoint in a row has failed, so more steps are lost.
 
     python -m tests.reliability --kills 100 --seed 0
 
@@ -128,7 +129,7 @@ def kind_of(name: str, line: Line) -> str:
     """Where a kill came; for all else, what it was."""
     if name.startswith("kills"):
         return str(line["kind"])
-    return f"{line['what']}, {line['kind']}" if name == "signals" else str(line["what"])
+    return f"{line['what']}, {line['kind']}" if name in ("signals", "full disks") else str(line["what"])
 
 
 def rows(name: str, found: Sequence[tuple[str, bool]]) -> list[str]:
