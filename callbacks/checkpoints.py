@@ -13,6 +13,7 @@ from typing_extensions import override
 from callbacks.checkpoint_files import CheckpointFiles
 from callbacks.every_n_steps import EveryNSteps, is_last_step, is_log_step, step_name
 from callbacks.stop_signals import received_signal
+from callbacks.unwritable import goes_on_if_unwritable, reason
 from tensor_files.committed import committed, delete, step_of
 from tensor_files.whole_files import remove_parts
 
@@ -111,13 +112,10 @@ class Checkpoints(EveryNSteps, Checkpoint):
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        if self.every_n_steps is not None and trainer.is_global_zero:
-            folder = checkpoint_path(trainer).parent
-            remove_parts(folder)
-            for path in committed(folder):
-                if step_of(path) > trainer.global_step:
-                    delete(path)
-            relink(folder, self.best_step)
+        if self.every_n_steps is not None:
+            problem = self._tidy(checkpoint_path(trainer).parent, trainer.global_step) if trainer.is_global_zero else ""
+            if problem := trainer.strategy.broadcast(problem):
+                raise CheckpointsFailedError(problem)
         # Lightning logs a step after its callbacks, so a run that was killed may have saved it and not logged it.
         for logger in trainer.loggers if self._unlogged else []:
             logger.log_metrics(self._unlogged, step=trainer.global_step)
@@ -127,7 +125,8 @@ class Checkpoints(EveryNSteps, Checkpoint):
         found = self._found_best(trainer)
         super().on_train_end(trainer, pl_module)
         if found and trainer.is_global_zero:  # measured when this step's checkpoint was already there
-            link("best.ckpt", checkpoint_path(trainer))
+            with goes_on_if_unwritable("best.ckpt", trainer.global_step):
+                link("best.ckpt", checkpoint_path(trainer))
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -143,6 +142,19 @@ class Checkpoints(EveryNSteps, Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_value, self.best_step = state_dict["best_value"], state_dict["best_step"]
         self._unlogged = state_dict.get("unlogged", {})
+
+    def _tidy(self, folder: Path, step: int) -> str:
+        """Leave nothing of what comes again; if a later checkpoint, which must not be gone on from, stays: why."""
+        for path in committed(folder):
+            try:
+                if step_of(path) > step:
+                    delete(path)
+            except OSError as error:  # noqa: PERF203
+                return f"step {step}: {path} is damaged or given up, and cannot be deleted ({reason(error)})"
+        with goes_on_if_unwritable(str(folder), step):
+            remove_parts(folder)
+            relink(folder, self.best_step)
+        return ""
 
     def _found_best(self, trainer: Trainer) -> bool:
         """Take note of a new best.  A value left from an earlier step was compared then, and is not below the best."""
@@ -205,8 +217,11 @@ def relink(folder: Path, best_step: int | None) -> None:
 
 
 def link(name: str, target: Path) -> None:
-    """Make `name` in the target's folder a link to it, in one step."""
+    """Make `name` in the target's folder a link to it, in one step; one that is right is left alone."""
+    name_path = target.with_name(name)
+    if name_path.is_symlink() and name_path.readlink() == Path(target.name):
+        return
     new = target.with_name(f".{name}")
     new.unlink(missing_ok=True)
     new.symlink_to(target.name)
-    new.replace(target.with_name(name))
+    new.replace(name_path)

@@ -17,9 +17,12 @@ def lock_run_folder(folder: Path) -> int:
 
     The operating system gives it free when the process is killed.  Processes that this one forks (data workers) do not
     keep it.  Where a file system has no locks a line says so.
-    Raises: UserError that names the process which has it.
+    Raises: UserError that names the process which has it, or if the folder cannot be written.
     """
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written, {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from callbacks.checkpoints import Checkpoints, CheckpointsFailedError
+from callbacks.checkpoints import Checkpoints, CheckpointsFailedError, relink
 from callbacks.metrics_csv import MetricsCsv, drop_rows_after, read_rows
 from tensor_files.committed import committed, damage, step_of
 from tensor_files.loading import load_checkpoint
@@ -145,6 +145,43 @@ def test_a_disk_that_stays_full_ends_the_run(
     ):
         fit(tmp_path, Checkpoints(1, failures_allowed=2))
     assert damage(committed(tmp_path / "checkpoints")[-1]) == ""
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_links_that_cannot_be_made_do_not_end_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(tmp_path, Checkpoints(1), max_steps=2)
+    (tmp_path / "checkpoints" / "last.ckpt").unlink()
+    monkeypatch.setattr("callbacks.checkpoints.link", refuse)
+    newest = committed(tmp_path / "checkpoints")[-1]
+    assert fit(tmp_path, Checkpoints(1), max_steps=4, ckpt_path=newest).global_step == 4
+    said = f"step 2: {tmp_path}/checkpoints cannot be written (Read-only file system); training goes on"
+    assert capsys.readouterr().err.splitlines() == [said]
+    assert step_of(committed(tmp_path / "checkpoints")[-1]) == 4
+
+
+def test_right_links_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit(tmp_path, Checkpoints(1), max_steps=2)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    relink(tmp_path / "checkpoints", None)
+    (tmp_path / "checkpoints" / "last.ckpt").unlink()
+    with pytest.raises(OSError, match="Read-only"):
+        relink(tmp_path / "checkpoints", None)
+
+
+def test_a_given_up_checkpoint_that_cannot_be_deleted_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(tmp_path, Checkpoints(1), max_steps=3)
+    first = committed(tmp_path / "checkpoints")[0]
+    monkeypatch.setattr("callbacks.checkpoints.delete", refuse)
+    said = r"step 1: .*step-00000002\.ckpt is damaged or given up, and cannot be deleted \(Read-only file system\)"
+    with pytest.raises(CheckpointsFailedError, match=said):
+        fit(tmp_path, Checkpoints(1), max_steps=4, ckpt_path=first)
 
 
 def test_a_best_that_could_not_be_written_is_not_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,12 @@ def test_a_folder_has_one_writer_until_it_is_given_back(tmp_path: Path) -> None:
     unlock(lock_run_folder(tmp_path))
 
 
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()  # root may write anywhere
+    with pytest.raises(UserError, match=rf"^{tmp_path}: cannot be written, Is a directory$"):
+        lock_run_folder(tmp_path)
+
+
 def test_a_killed_process_keeps_nothing_also_not_through_its_workers(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     holder = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
