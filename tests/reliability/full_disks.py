@@ -19,14 +19,14 @@ from tests.resuming import last_logged_step
 NAME = "full disks"
 Limited = Callable[
     [Path, Path, Random, float], Ended
-]  # run folder, videos, random, seconds to the middle -> how it ended
+]  # run folder, videos, random, seconds from the first step to the middle -> how it ended
 
 
 def prove_full_disks(record: Record, folder: Path, videos: Path, count: int, seed: int) -> None:
     """Kill a run after a few checkpoints, go on where the disk takes no more, then where it does, and compare."""
     folder.mkdir(parents=True, exist_ok=True)
     proof = Proof(NAME, count, ONE_PROCESS, lambda situation: NOTHING, lambda ended, disturbance, run: "")
-    whole, (starting, training) = undisturbed(proof, record, folder, videos)
+    whole, (_, training) = undisturbed(proof, record, folder, videos)
     kinds = KINDS if can_mount(folder) else {"a quota": a_quota, **({} if os.geteuid() == 0 else {"read-only": chmod})}
     while len(record.hits(NAME)) < count:
         course, number = len(record.verdicts(NAME)), len(record.hits(NAME))
@@ -36,7 +36,7 @@ def prove_full_disks(record: Record, folder: Path, videos: Path, count: int, see
         point = ("before a checkpoint", random.randint(2, 4))
         before = start(run, videos, ONE_PROCESS, Disturbance("preparation", point=point))
         saved = newest_saved_step(run)
-        ended = kinds[kind](run, videos, random, starting + random.uniform(0, 0.8) * training)
+        ended = kinds[kind](run, videos, random, random.uniform(0, 0.8) * training)
         problem = judge(before, ended, run, saved)
         lost = last_logged_step(run) - newest_saved_step(run)
         record.add(
@@ -112,18 +112,24 @@ KINDS: dict[str, Limited] = {
 
 
 def on_a_disk(folder: Path, run: Path, videos: Path, room: int, read_only_after: float | None) -> Ended:
-    """Start a run, one folder of which is a small disk for a while."""
+    """Start a run, one folder of which is a small disk for a while; read-only at once, or while it trains, or never."""
     with disk(folder, room):
-        if read_only_after is None:
-            return start(run, videos, ONE_PROCESS)
-        change = threading.Timer(read_only_after, make_read_only, (folder,))
-        change.start()
         if read_only_after == 0:
-            change.join()
-        try:
-            return start(run, videos, ONE_PROCESS)
-        finally:
-            change.cancel()
+            make_read_only(folder)
+        elif read_only_after is not None:
+            log = run / "metrics.csv"
+            changed = (folder, log, log.stat().st_mtime_ns, read_only_after)
+            threading.Thread(target=make_read_only_later, args=changed, daemon=True).start()
+        return start(run, videos, ONE_PROCESS)
+
+
+def make_read_only_later(folder: Path, log: Path, written_at: int, seconds: float) -> None:
+    """So many seconds after a run has taken up its log."""
+    until = time.monotonic() + 300
+    while log.stat().st_mtime_ns == written_at and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(seconds)
+    make_read_only(folder)
 
 
 @contextmanager

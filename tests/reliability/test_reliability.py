@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 from functools import partial
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 
@@ -14,9 +16,11 @@ import torch
 
 from tensor_files.committed import commit, committed
 from tensor_files.loading import load_checkpoint
+from tests.killing import POINTS as PLACES
 from tests.reliability.__main__ import main
 from tests.reliability.courses import finish
 from tests.reliability.damaged_checkpoints import KINDS, damage_once
+from tests.reliability.disturbing import POINTS
 from tests.reliability.hostile_files import SECRET, Touch, Watch, would_run
 from tests.reliability.record import Record
 from tests.reliability.report import upper_bound
@@ -103,6 +107,12 @@ def test_a_damaged_checkpoint_that_is_used_is_a_failure(tmp_path: Path, monkeypa
     contents = {path.name: load_checkpoint(path) for path in committed(source)}
     monkeypatch.setattr("tensor_files.committed.damage", lambda path: "")
     assert damage_once(source, tmp_path / "run", contents, "one bit", Random(0)).endswith("would be used")
+
+
+def test_every_named_point_is_in_the_program() -> None:
+    assert set(POINTS) <= set(PLACES)
+    for module, path, _, _ in PLACES.values():
+        assert callable(attrgetter(path)(import_module(module))), path
 
 
 def test_what_hostile_files_do_is_seen(tmp_path: Path) -> None:
