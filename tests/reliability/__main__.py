@@ -16,6 +16,7 @@ from tests.reliability.disturbing import ONE_PROCESS, TWO_PROCESSES, damaged_run
 from tests.reliability.full_disks import prove_full_disks
 from tests.reliability.record import Record, session
 from tests.reliability.report import failures, table, write_report
+from tests.reliability.starts import stop_all
 from tests.resuming import make_videos
 from tests.test_train import ROOT
 
@@ -84,5 +85,6 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # not without ending what it has started
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, stop_all)
     sys.exit(main(sys.argv[1:]))

@@ -49,9 +49,7 @@ class Watch:
             self.is_on = True
             try:
                 result: object = attempt()
-            except BaseException as error:
-                if isinstance(error, KeyboardInterrupt):
-                    raise
+            except BaseException as error:  # also what would end the program
                 result = f"{type(error).__name__}: {error}"
             finally:
                 self.is_on = False

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from tests.resuming import command
 from tests.test_train import ROOT
@@ -17,6 +18,17 @@ from tests.test_train import ROOT
 LONGEST = 900.0  # seconds; a start that takes longer hangs
 TRAINS = "results in "  # train.py's last line before the first step
 LAST_BREATH = 20.0  # seconds that the other processes of a start may outlive the first one
+
+
+RUNNING: set[int] = set()  # process groups
+
+
+def stop_all(number: int, frame: FrameType | None) -> None:
+    """End what is running and this process, on a signal; what it was just doing may swallow exceptions."""
+    for group in RUNNING:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+    os._exit(128 + number)
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,7 @@ def start(
                 preexec_fn=limited_to(disturbance.largest_file),
             )  # fmt: skip
         trains_after, was_hit = 0.0, False
+        RUNNING.add(process.pid)
         try:
             if disturbance.once_it_trains or not disturbance.signals:
                 trains_after = wait_for_training(process, output) - began
@@ -100,6 +113,7 @@ def start(
             errors.write_text(f"{errors.read_text()}\nit hung for {LONGEST:.0f} seconds\n")
         finally:
             left = end_group(process)
+            RUNNING.remove(process.pid)
         if disturbance.point is not None:
             was_hit = process.returncode == -signal.SIGKILL
         seconds = time.monotonic() - began
