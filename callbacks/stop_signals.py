@@ -11,6 +11,8 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from typing_extensions import override
 
+from callbacks.wandb_dashboard import WandbDashboard
+
 # The exit code that tells what ended a run; 75 means "start me again", which a batch script may do.
 EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 75}
 SECONDS_OF_ONE_REQUEST = 2.0  # launchers hand on what the terminal has sent already
@@ -54,6 +56,9 @@ class StopSignals(Callback):
         if flag:
             self.received = signal.Signals(flag)
             trainer.should_stop = True
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbDashboard):
+                    logger.interrupt()
 
     @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

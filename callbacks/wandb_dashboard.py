@@ -5,11 +5,13 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning_fabric.loggers.logger import _DummyExperiment
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
@@ -77,6 +79,7 @@ class WandbDashboard(WandbLogger):
         )
         self.answer_timeout = answer_timeout
         self.finish_timeout = finish_timeout
+        self._is_interrupted = False
         self._record = RunRecord(Path(save_dir) / "wandb_run.json", id or os.environ.get("WANDB_RUN_ID"))
 
     @override
@@ -84,7 +87,32 @@ class WandbDashboard(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         new = self._record.take_note(metrics, step)
         if new:
-            super().log_metrics(new, step)
+            with self._may_be_lost():
+                super().log_metrics(new, step)
+
+    @override
+    @rank_zero_only
+    def log_video(self, *arguments: Any, **named: Any) -> None:
+        with self._may_be_lost():
+            super().log_video(*arguments, **named)
+
+    @rank_zero_only
+    def interrupt(self) -> None:
+        """Tell the server that the run ends before its end: a sweep will hand it out again."""
+        self._is_interrupted = True
+        with self._may_be_lost():
+            self.experiment.mark_preempting()
+
+    @contextmanager
+    def _may_be_lost(self) -> Iterator[None]:
+        """Give W&B up, with a line, if its own process is gone: SLURM sends SIGTERM to all processes of a job."""
+        try:
+            yield
+        except Exception as error:
+            if not isinstance(error, ConnectionError) and not type(error).__module__.startswith("wandb."):
+                raise
+            self._experiment = _DummyExperiment()  # type: ignore[assignment]
+            print(f"W&B: its process is gone ({error}); going on without it, metrics.csv has all", file=sys.stderr)
 
     @property
     @rank_zero_experiment
@@ -125,7 +153,9 @@ class WandbDashboard(WandbLogger):
         """End the run when training ends: what is logged is on disk before the process goes on."""
         super().finalize(status)
         if self._experiment is not None:
-            self._experiment.finish(exit_code=0 if status == "success" else 1)
+            is_whole = status == "success" and not self._is_interrupted
+            with self._may_be_lost():
+                self._experiment.finish(exit_code=0 if is_whole else 1)
 
     def _init(self, folder: Path, mode: str) -> "Run | RunDisabled":
         import wandb

@@ -148,7 +148,7 @@ class Cluster:
             assert time.monotonic() < end, f"{otherwise}\n{self.output(job)}\n{self.run('squeue')}"
             time.sleep(0.3)
 
-    def wait_for_end(self, job: str, seconds: float = 400) -> str:
+    def wait_for_end(self, job: str, seconds: float = 900) -> str:
         """Until a job has ended; how (COMPLETED, FAILED, ...)."""
         at_work = ("", "PENDING", "RUNNING", "COMPLETING", "REQUEUED", "CONFIGURING")
         self.until(lambda: self.show(job, "JobState") not in at_work, seconds, f"job {job} has not ended", job)

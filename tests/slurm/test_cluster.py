@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -65,14 +66,14 @@ def test_a_mistake_ends_the_job_and_is_one_line(
 
 
 PREEMPTIONS = int(os.environ.get("KINOGAN_PREEMPTIONS", "3"))
-STEPS_BETWEEN = 15
+STEPS_EACH = 20
 SLOWNESS = 3  # of a machine that has other things to do
 
 
 def test_two_nodes_preempted_again_and_again_end_as_if_they_were_not(
     cluster: Cluster, tmp_path: Path, arguments: Callable[..., list[str]]
 ) -> None:
-    steps = STEPS_BETWEEN * (PREEMPTIONS + 4)
+    steps = STEPS_EACH * (PREEMPTIONS + 1)
     two_nodes = ("--ntasks-per-node=1",)
     job = cluster.submit("slurm/several_nodes.sh", *arguments(steps, "--run_name", "whole"), options=two_nodes)
     assert cluster.wait_for_end(job) == "COMPLETED", cluster.output(job)
@@ -80,8 +81,8 @@ def test_two_nodes_preempted_again_and_again_end_as_if_they_were_not(
     job = cluster.submit("slurm/several_nodes.sh", *arguments(steps, "--run_name", "part"), options=two_nodes)
     run = tmp_path / "runs" / "part" / f"slurm-{job}.0"
     for number in range(1, PREEMPTIONS + 1):
-        at = number * STEPS_BETWEEN
-        cluster.until(partial(lambda at: last_step(run) >= at, at), 300, f"never came to step {at}", job)
+        at = last_step(run) + 3
+        cluster.until(partial(lambda at: last_step(run) >= at, at), 600, f"never came to step {at}", job)
         cluster.run("scancel", f"--signal={'USR1' if number % 2 else 'TERM'}", job)
         cluster.until(partial(lambda n: cluster.show(job, "Restarts") == str(n), number), 120, "not requeued", job)
         assert all(not damage(path) for path in committed(run / "checkpoints"))
@@ -140,8 +141,9 @@ def test_before_the_time_limit_a_run_saves_and_the_job_comes_back(
     (run,) = (tmp_path / "runs" / "demo").iterdir()
     (step,) = re.findall(r"stopped by SIGUSR1 and saved after step (\d+)", cluster.output(job))
     assert (run / "checkpoints" / "last.ckpt").resolve().name == f"step-{int(step):08d}.ckpt"
+    cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60")
     cluster.hurry(job)
-    cluster.until(lambda: last_step(run) > int(step), 200, "did not go on", job)
+    cluster.until(lambda: last_step(run) > int(step), 600, "did not go on", job)
     cluster.run("scancel", job)
     assert cluster.wait_for_end(job) == "CANCELLED"
     assert "TIMEOUT" not in cluster.output(job) and list((tmp_path / "runs" / "demo").iterdir()) == [run]
@@ -183,3 +185,29 @@ def test_a_rank_that_is_killed_or_hangs_is_named_and_the_job_ends(
     assert processes_with(str(tmp_path)) == []
     assert took < seconds * SLOWNESS, said
     assert all(not damage(path) for path in committed(run / "checkpoints"))
+
+
+def test_a_sweep_without_a_server_is_an_array(
+    cluster: Cluster, tmp_path: Path, arguments: Callable[..., list[str]]
+) -> None:
+    rates = [0.001, 0.002]
+    content = {
+        "program": "train.py", "method": "grid", "command": ["${program}", *arguments(2), "${args}"],
+        "parameters": {"model.generator_optimizer.lr": {"values": rates}},
+    }  # fmt: skip
+    (tmp_path / "rates.yaml").write_text(yaml.safe_dump(content))
+    options = ("--cpus-per-task=1", f"--output={cluster.folder}/%A_%a.out")
+    said = cluster.run(sys.executable, "-m", "slurm.sweep", f"{tmp_path}/rates.yaml", "--at_once", "1", "--", *options)
+    submitted = re.fullmatch(r"Submitted batch job (\d+): 2 trials, listed in (\S+)", said)
+    assert submitted, said
+    job, listed = submitted.groups()
+    try:
+        for task in ("0", "1"):
+            assert cluster.wait_for_end(f"{job}_{task}") == "COMPLETED", cluster.output(f"{job}_{task}")
+    finally:
+        Path(listed).unlink()
+    for task, rate in enumerate(rates):
+        run = tmp_path / "runs" / "demo" / f"slurm-{job}_{task}.0"
+        assert last_step(run) == 2
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        assert config["model"]["init_args"]["generator_optimizer"]["init_args"]["lr"] == rate

@@ -1,14 +1,16 @@
 """Sweeps with agents, a server that is lost, and runs that are uploaded later, against a W&B server of our own."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.slurm.cluster import Cluster
+from tests.slurm.cluster import Cluster, processes_with
 from tests.slurm.wandb_server import Store, wandb_server
 from tests.test_resume import rows
 from tests.test_train import ROOT, SMALL
@@ -53,6 +55,44 @@ def test_a_server_that_fails_while_a_run_trains(tmp_path: Path, videos: Path, mo
     assert (kept["exit_code"] == 0) == (mood == "well")
 
 
+def test_a_run_that_is_interrupted_is_to_be_handed_out_again_and_goes_on(tmp_path: Path, videos: Path) -> None:
+    folder = tmp_path / "run"
+    given = [*SETTINGS, "--data.root", str(videos), "--trainer.max_steps", "6", "--metrics.every_n_steps", "null"]
+    given += ["--checkpoints.every_n_steps", "2", "--run_folder", str(folder)]
+    with wandb_server() as store:
+        stopped = run([sys.executable, "-m", "tests.killing", "SIGUSR1", "3", *given], store, tmp_path)
+        assert stopped.returncode == 75, stopped.stderr
+        (kept,) = store.runs.values()
+        assert kept["is_preempting"] and kept["exit_code"] == 1
+        assert [line["trainer/global_step"] for line in kept["history"] if "generator/loss" in line] == [1, 2, 3]
+        again = run([sys.executable, "train.py", *given], store, tmp_path)
+        assert again.returncode == 0, again.stderr
+        assert list(store.runs.values()) == [kept]
+    logged = [line["trainer/global_step"] for line in kept["history"] if "generator/loss" in line]
+    assert kept["exit_code"] == 0 and logged == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds wandb's process in /proc")
+def test_a_signal_that_ends_the_process_of_wandb_ends_no_run(tmp_path: Path, videos: Path) -> None:
+    folder = tmp_path / "run"
+    given = [*SETTINGS, "--data.root", str(videos), "--trainer.max_steps", "100", "--metrics.every_n_steps", "null"]
+    command = [sys.executable, "train.py", *given, "--run_folder", str(folder)]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    process = subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True)
+    try:
+        while not (folder / "metrics.csv").exists() or len(rows(folder)) < 3:
+            assert process.poll() is None
+            time.sleep(0.2)
+        (service,) = set(processes_with("wandb-core")) & set(processes_with(f"--pid\0{process.pid}\0"))
+        os.kill(service, signal.SIGTERM)
+        said = process.communicate(timeout=300)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert said.count("W&B: its process is gone (") == 1, said
+    assert [row["step"] for row in rows(folder)] == [str(step) for step in range(1, 101)]
+
+
 def test_offline_runs_are_uploaded_later_as_one(tmp_path: Path, videos: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "train.py", *SETTINGS, "--data.root", str(videos), "--run_folder", str(folder)]
@@ -83,7 +123,7 @@ def test_agents_of_a_sweep_on_the_cluster(cluster: Cluster, tmp_path: Path, vide
     }  # fmt: skip
     sweep.write_text(yaml.safe_dump(content))
     with wandb_server() as store:
-        made = run([str(WANDB), "sweep", "--project", "p", str(sweep)], store, tmp_path)
+        made = run([str(WANDB), "sweep", "--project", "p", str(sweep)], store, tmp_path, WANDB_DIR=str(tmp_path))
         assert made.returncode == 0 and "wandb agent me/p/tests" in made.stdout + made.stderr, made.stderr
         variables = {**environment(store, tmp_path), "WANDB": str(WANDB), "WANDB_DIR": str(tmp_path)}
         own = {key: value for key, value in variables.items() if key.startswith("WANDB") or key == "HOME"}

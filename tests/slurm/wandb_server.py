@@ -116,6 +116,7 @@ def take_stream(store: Store, name: str, sent: dict[str, Any]) -> dict[str, Any]
     run = store.run(name)
     lines = (sent.get("files") or {}).get("wandb-history.jsonl", {}).get("content", [])
     run["history"] += [json.loads(line) for line in lines]
+    run["is_preempting"] = run.get("is_preempting", False) or bool(sent.get("preempting"))
     if sent.get("complete"):
         run["exit_code"] = sent.get("exitcode")
     if run["history"]:
