@@ -17,6 +17,7 @@ from tests.resuming import differences, last_logged_step
 
 STEPS = 20
 CHECKPOINT_EVERY = 3
+MOST_OF_A_COURSE = 5  # disturbances; then it is let finish, so that there are many comparisons on a slow machine, too
 Usual = tuple[float, float]
 
 
@@ -84,6 +85,7 @@ def go_on(proof: Proof, record: Record, run: Path, whole: Path, videos: Path, us
     random = Random(f"{seed} {proof.name} {number}")
     situation = Situation(random, *usual, hits, bool(committed(run / "checkpoints")))
     is_over = len(hits) >= proof.count or newest_saved_step(run) == STEPS  # there is nothing left to disturb
+    is_over = is_over or sum(line["course"] == course for line in hits) >= MOST_OF_A_COURSE
     disturbance = NOTHING if is_over else proof.choose(situation)
     workers = str(random.choice((0, 0, 1, 2)))
     ended = start(run, videos, proof.settings, disturbance, ("--data.num_workers", workers))

@@ -84,7 +84,9 @@ def meaning(record: Record) -> list[str]:
     for name in ("kills, 1 process", "kills, 2 processes"):
         hits, good = counted(record, name)
         if hits:
-            lines.append(f"- {name}: {good} of {len(hits)} exact; {bound(len(hits) - good, len(hits))}")
+            courses = len({line["course"] for line in hits})
+            said = bound(len(hits) - good, len(hits))
+            lines.append(f"- {name}: {good} of {len(hits)} exact, in {courses} courses; {said}")
     both = [counted(record, name) for name in ("kills, 1 process", "kills, 2 processes")]
     if all(hits for hits, _ in both):
         total, good = sum(len(hits) for hits, _ in both), sum(good for _, good in both)
