@@ -81,7 +81,7 @@ class Cluster:
         self._started: list[str] = []
         self._start("munged", "--force", f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket",
                     f"--pid-file={folder}/munged.pid", f"--log-file={folder}/munged.log",
-                    f"--seed-file={folder}/munged.seed", "--num-threads=2")  # fmt: skip
+                    f"--seed-file={folder}/munged.seed", "--num-threads=10")  # fmt: skip
         self._start("slurmctld", "-f", self.environment["SLURM_CONF"])
         for node in NODES:
             self._start("slurmd", "-N", node, "-f", self.environment["SLURM_CONF"])
