@@ -105,14 +105,14 @@ class WandbDashboard(WandbLogger):
 
     @contextmanager
     def _may_be_lost(self) -> Iterator[None]:
-        """Give W&B up, with a line, if its own process is gone: SLURM sends SIGTERM to all processes of a job."""
+        """Give W&B up, with a line, once it fails, as it does when SLURM sends SIGTERM to all processes of a job."""
         try:
             yield
         except Exception as error:
             if not isinstance(error, ConnectionError) and not type(error).__module__.startswith("wandb."):
                 raise
             self._experiment = _DummyExperiment()  # type: ignore[assignment]
-            print(f"W&B: its process is gone ({error}); going on without it, metrics.csv has all", file=sys.stderr)
+            print(f"W&B cannot be used any more ({error}); going on without it, metrics.csv has all", file=sys.stderr)
 
     @property
     @rank_zero_experiment

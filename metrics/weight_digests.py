@@ -5,6 +5,8 @@ import json
 import os
 import tempfile
 import warnings
+import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from filelock import FileLock
 from metrics.cache_folder import cache_folder
 from metrics.weight_files import WeightFile
 
-ZIP = b"PK\x03\x04"  # TorchScript programs and npz are zip archives
+MEMBERS = {"TorchScript": "constants.pkl", "npz": ".npy"}  # how a member of these kinds of zip archives is called
 
 
 def file_sha256(path: str | Path) -> str:
@@ -59,15 +61,24 @@ def check_digest(file: WeightFile, path: Path, remedy: str) -> None:
 
 
 def _check_first_use(file: WeightFile, path: Path, remedy: str) -> None:
-    with path.open("rb") as content:
-        start = content.read(len(ZIP))
-    if file.kind in ("TorchScript", "npz") and start != ZIP:
-        raise ValueError(f"{path} is no {file.kind} file but begins with {start!r}, as a web page might. {remedy}")
+    if file.kind in MEMBERS and (problem := _archive_problem(path, MEMBERS[file.kind])):
+        raise ValueError(f"{path} is no whole {file.kind} file ({problem}). {remedy}")
     if file.git_blob is None:
         return
     found = _file_digest(path.resolve(), path.stat().st_size, path.stat().st_mtime_ns, "git blob")
     if found != file.git_blob:
         raise ValueError(f"{path} is git object {found[:16]}..., and should be {file.git_blob[:16]}... {remedy}")
+
+
+def _archive_problem(path: Path, member: str) -> str | None:
+    """Why it is no whole zip archive with such a member, as a web page or half a download is not; None if it is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:
+                return f"{damaged} in it is damaged"
+            return None if any(name.endswith(member) for name in archive.namelist()) else f"it holds no {member}"
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        return str(error)
 
 
 @lru_cache

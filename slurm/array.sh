@@ -12,8 +12,8 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --mem-per-cpu=4G
 
-# Not to be adapted: two minutes before the time limit all processes are told to save (SLURM may tell them a minute early); a job
-# that comes back, after that or after a preemption, goes on in its folder and in its file of output.
+# Not to be adapted: two minutes before the time limit all processes are told to save (SLURM may tell them a minute
+# early); a job that comes back, after that or after a preemption, goes on in its folder and in its file of output.
 #SBATCH --signal=USR1@120
 #SBATCH --requeue
 #SBATCH --open-mode=append

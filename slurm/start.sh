@@ -1,8 +1,8 @@
 # Sourced by the batch scripts beside it; nothing in here is to be adapted.
 
-# train ARGUMENTS...: train.py in every task of the job.  If one fails or is killed, SLURM names it, and ends those that do
-# not end within 10 seconds.  When the run was asked to stop (time limit, preemption) it has saved, and the job goes back
-# into the queue.
+# train ARGUMENTS...: train.py in every task of the job.  If one fails or is killed, SLURM names it, and ends those that
+# do not end within 10 seconds.  When the run was asked to stop (time limit, preemption) it has saved, and the job goes
+# back into the queue.
 train() {
     in_tasks "${PYTHON:-.venv/bin/python}" train.py "$@" || come_back_after $?
 }
@@ -16,8 +16,8 @@ in_tasks() {
     srun --wait=10 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$@"
 }
 
-# come_back_after CODE: requeue the job if its code says that it was asked to stop: train.py's 75 and 143 after saving, or
-# 128 + the signal when it was not training yet.  Otherwise the job ends with that code.
+# come_back_after CODE: requeue the job if its code says that it was asked to stop: train.py's 75 and 143 after saving,
+# or 128 + the signal when it was not training yet.  Otherwise the job ends with that code.
 come_back_after() {
     local code=$1 restarts=${SLURM_RESTART_COUNT:-0} most=${MOST_RESTARTS:-100}
     # The array's last task has the number of the whole array as its job id, so a task is named by its place.

@@ -2,11 +2,13 @@ import hashlib
 import json
 import multiprocessing
 import warnings
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from metrics.weight_digests import ZIP, check_digest, expected_sha256, file_sha256, known_digests_path
+from metrics.weight_digests import check_digest, expected_sha256, file_sha256, known_digests_path
 from metrics.weight_files import WeightFile
 
 
@@ -15,8 +17,14 @@ def unpublished(**changes: str) -> WeightFile:
     return WeightFile(**{**row, **changes})  # type: ignore[arg-type]
 
 
-def written(path: Path, content: bytes = ZIP + b"first") -> Path:
+def written(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
+    return path
+
+
+def archive(path: Path, content: str = "first", member: str = "net/constants.pkl") -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(member, content)
     return path
 
 
@@ -28,7 +36,7 @@ def test_digest_of_a_file_that_changes(tmp_path: Path) -> None:
 
 
 def test_the_first_use_is_recorded_and_later_changes_are_refused(tmp_path: Path) -> None:
-    file, path = unpublished(), written(tmp_path / "net.pt")
+    file, path = unpublished(), archive(tmp_path / "net.pt")
     first = file_sha256(path)
     assert expected_sha256(file) is None
     with pytest.warns(UserWarning, match=f"publishes the SHA-256 of net.pt; the file at hand, {first}, is taken"):
@@ -38,7 +46,7 @@ def test_the_first_use_is_recorded_and_later_changes_are_refused(tmp_path: Path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_digest(file, path, "")
-    second = file_sha256(written(path, ZIP + b"second"))
+    second = file_sha256(archive(path, "second"))
     with pytest.raises(ValueError, match=f"SHA-256 {second}, and net.pt had {first} when") as caught:
         check_digest(file, path, "Give the file of then.")
     assert "Give the file of then. If the new file is the one to trust, delete its line in" in str(caught.value)
@@ -48,17 +56,36 @@ def test_the_first_use_is_recorded_and_later_changes_are_refused(tmp_path: Path)
 
 @pytest.mark.filterwarnings("ignore:nobody publishes")
 def test_other_files_records_stay(tmp_path: Path) -> None:
-    path = written(tmp_path / "net.pt")
+    path = archive(tmp_path / "net.pt")
     for name in ("b.pt", "a.pt", "b.pt"):
         check_digest(unpublished(file_name=name), path, "")
     assert list(json.loads(known_digests_path().read_text())) == ["a.pt", "b.pt"]
 
 
+def half(path: Path) -> Path:
+    return written(path, archive(path, "first" * 100).read_bytes()[:300])
+
+
+def flipped(path: Path) -> Path:
+    return written(path, archive(path).read_bytes().replace(b"first", b"fIrst"))
+
+
 @pytest.mark.parametrize("kind", ["TorchScript", "npz"])
-def test_a_web_page_is_not_recorded(tmp_path: Path, kind: str) -> None:
-    page = written(tmp_path / "net.pt", b"<!DOCTYPE html>")
-    with pytest.raises(ValueError, match=f"is no {kind} file but begins with b'<!DO', as a web page might. Try again"):
-        check_digest(unpublished(kind=kind), page, "Try again.")
+@pytest.mark.parametrize(
+    ("write", "problem"),
+    [
+        (lambda path: written(path, b"<!DOCTYPE html>"), "File is not a zip file"),
+        (half, "File is not a zip file"),
+        (flipped, "net/constants.pkl in it is damaged"),
+        (lambda path: archive(path, member="pages/index.html"), r"it holds no (constants\.pkl|\.npy)"),
+    ],
+    ids=["web page", "half a download", "one letter", "another archive"],
+)
+def test_what_is_no_such_file_is_not_recorded(
+    tmp_path: Path, kind: str, write: Callable[[Path], Path], problem: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"is no whole {kind} file \({problem}\)\. Try again"):
+        check_digest(unpublished(kind=kind), write(tmp_path / "net.pt"), "Try again.")
     assert not known_digests_path().exists()
 
 
@@ -77,7 +104,7 @@ def test_a_git_object_decides_about_the_first_use(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_one_line(tmp_path: Path) -> None:
-    path = written(tmp_path / "net.pt")
+    path = archive(tmp_path / "net.pt")
     known_digests_path().parent.mkdir(parents=True)
     for content, message in (("{", "cannot be read"), ("[]", "should map names of weight files to digests")):
         known_digests_path().write_text(content)
@@ -87,9 +114,9 @@ def test_a_damaged_record_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_record_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KINOGAN_CACHE", str(written(tmp_path / "a_file")))
+    monkeypatch.setenv("KINOGAN_CACHE", str(written(tmp_path / "a_file", b"")))
     with pytest.raises(ValueError, match=r"cannot be re.*d.*known_sha256.json"):
-        check_digest(unpublished(), written(tmp_path / "net.pt"), "")
+        check_digest(unpublished(), archive(tmp_path / "net.pt"), "")
 
 
 def record(name: str, path: Path) -> None:
@@ -98,7 +125,7 @@ def record(name: str, path: Path) -> None:
 
 
 def test_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
-    path = written(tmp_path / "net.pt")
+    path = archive(tmp_path / "net.pt")
     names = [f"{number}.pt" for number in range(12)]
     with multiprocessing.get_context("fork").Pool(4) as pool:
         pool.starmap(record, [(name, path) for name in names], chunksize=1)
