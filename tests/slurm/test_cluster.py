@@ -7,23 +7,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tensor_files.committed import committed, damage
+from tests.resuming import rows
 from tests.slurm.cluster import Cluster, processes_with, ranks_of
-from tests.test_resume import rows, same, state
-from tests.test_train import SMALL
-
-SETTINGS = [
-    *SMALL, "--trainer.logger", "false", "--samples.every_n_steps", "null", "--metrics.every_n_steps", "null",
-    "--curves.every_n_steps", "100", "--checkpoints.every_n_steps", "25", "--data.keep_decoded", "true",
-]  # fmt: skip
+from tests.slurm.preempting import SETTINGS, last_step, preempt
 
 pytestmark = pytest.mark.slow
+SLOWNESS = 3  # of a machine that has other things to do
 
 
 @pytest.fixture
@@ -35,10 +30,6 @@ def arguments(videos: Path, tmp_path: Path) -> Callable[..., list[str]]:
         return [*SETTINGS, *given, *more]
 
     return make
-
-
-def last_step(run: Path) -> int:
-    return int(rows(run)[-1]["step"]) if (run / "metrics.csv").exists() and rows(run) else 0
 
 
 def test_a_run_on_one_gpu(cluster: Cluster, tmp_path: Path, arguments: Callable[..., list[str]]) -> None:
@@ -65,39 +56,10 @@ def test_a_mistake_ends_the_job_and_is_one_line(
     assert not (tmp_path / "runs").exists()
 
 
-PREEMPTIONS = int(os.environ.get("KINOGAN_PREEMPTIONS", "3"))
-STEPS_EACH = 20
-SLOWNESS = 3  # of a machine that has other things to do
-
-
 def test_two_nodes_preempted_again_and_again_end_as_if_they_were_not(
-    cluster: Cluster, tmp_path: Path, arguments: Callable[..., list[str]]
+    cluster: Cluster, tmp_path: Path, videos: Path
 ) -> None:
-    steps = STEPS_EACH * (PREEMPTIONS + 1)
-    two_nodes = ("--ntasks-per-node=1",)
-    job = cluster.submit("slurm/several_nodes.sh", *arguments(steps, "--run_name", "whole"), options=two_nodes)
-    assert cluster.wait_for_end(job) == "COMPLETED", cluster.output(job)
-    (whole,) = (tmp_path / "runs" / "whole").iterdir()
-    job = cluster.submit("slurm/several_nodes.sh", *arguments(steps, "--run_name", "part"), options=two_nodes)
-    run = tmp_path / "runs" / "part" / f"slurm-{job}.0"
-    for number in range(1, PREEMPTIONS + 1):
-        at = last_step(run) + 3
-        cluster.until(partial(lambda at: last_step(run) >= at, at), 600, f"never came to step {at}", job)
-        cluster.run("scancel", f"--signal={'USR1' if number % 2 else 'TERM'}", job)
-        cluster.until(partial(lambda n: cluster.show(job, "Restarts") == str(n), number), 120, "not requeued", job)
-        assert all(not damage(path) for path in committed(run / "checkpoints"))
-        cluster.hurry(job)
-    assert cluster.wait_for_end(job) == "COMPLETED", cluster.output(job)
-    said = cluster.output(job)
-    stops = [int(step) for step in re.findall(r"stopped by SIG\w+ and saved after step (\d+)", said)]
-    assert len(stops) == PREEMPTIONS and len({*stops}) == PREEMPTIONS, said
-    assert re.findall(r"going on from \S+/step-(\d+)\.ckpt", said) == [f"{step:08d}" for step in stops]
-    assert list((tmp_path / "runs" / "part").iterdir()) == [run]
-    one, other = state(run), state(whole)
-    for name in one:
-        assert same(one[name], other[name]), name
-    assert rows(run) == rows(whole)
-    assert [row["step"] for row in rows(run)] == [str(step) for step in range(1, steps + 1)]
+    assert preempt(cluster, videos, tmp_path / "runs", 3) == ["SIGUSR1", "SIGTERM", "SIGUSR1"]
 
 
 def test_tasks_of_an_array_keep_to_their_own(
