@@ -38,6 +38,7 @@ class C3DNetwork(FeatureNetwork):
     default_resize = Resize(112, "bilinear_corners")
     input_size = 112
     min_frames = max_frames = 16
+    frames_per_pass_on_cpu = 32
     weight_file = C3D_UCF101
     mean_file = C3D_UCF101_MEAN
     mean_offset = (8, 8)  # row and column where the mean's 112 x 112 pixels begin

@@ -34,14 +34,15 @@ class FeatureNetwork(ABC):
         channels_last: whether the colours of a pixel lie side by side in memory, in frames and in the weights of
             convolutions; None: on a CPU, where convolutions are faster so (docs/metric_speed.md).  Changes the features
             by float32 rounding.
+        frames_per_pass_on_cpu: where nothing else is asked for; what was fastest (docs/metric_speed.md), while a small
+            pass still fits in the cache.
         weight_file: the row of `metrics.weight_files`.
 
     Args:
         weights: path of the weight file, where the usual places are not right, see `metrics.weights`.
         frames_per_pass: how many frames go through the network at a time, at least one clip; another number changes the
             features by float32 rounding.  A last pass that is short is filled up, so that a clip's features do not
-            depend on how many come with it.  None: 16 on a CPU, where small batches stay in its cache, and 256 on a
-            GPU.
+            depend on how many come with it.  None: `frames_per_pass_on_cpu`, and 256 on a GPU.
         resize: another way to the network's size; None is `default_resize`.
 
     Raises: ValueError if an argument is not as above, or if `resize` leads to another size than the network's.
@@ -55,6 +56,7 @@ class FeatureNetwork(ABC):
     min_frames: int = 1
     max_frames: int | None = None
     channels_last: bool | None = None
+    frames_per_pass_on_cpu: int = 16
     weight_file: WeightFile
 
     def __init__(
@@ -131,7 +133,7 @@ class FeatureNetwork(ABC):
 
     def default_frames_per_pass(self, device: torch.device) -> int:
         """How many frames go through the network at a time where nothing else is asked for."""
-        return 16 if device.type == "cpu" else 256
+        return self.frames_per_pass_on_cpu if device.type == "cpu" else 256
 
     def resized_frames(self, clips: Tensor) -> Tensor:
         """Frames (N * T, 3, size, size) of clips (N, 3, T, H, W), float32 in 0..255, those of the first clip first."""

@@ -41,14 +41,13 @@ class FrechetReference:
     for the latter), all the cheaper the fewer samples than dimensions A has.
 
     Rounding leaves something of either sign in place of eigenvalues that are 0, and the root makes it large (1e-16 to
-    1e-8).  In A and B it is within 1e-12 of the largest eigenvalue, or of |mean|^2 from the difference of sums that
-    made the covariance; such eigenvalues are taken as zero and their directions dropped.  Where there are none, R is a
-    Cholesky factor, which takes an eighth of the time of a decomposition with eigenvectors; that there are none is
-    proved by 1 / trace of the inverse, which no eigenvalue is below.
+    1e-8).  Where A has such eigenvalues no Cholesky factor exists, but for luck with a single one.  Then R is made of
+    eigenvectors, and eigenvalues within 1e-12 of the largest, or of |mean|^2 from the difference of sums that made the
+    covariance, are taken as zero.  Else R is the Cholesky factor, which takes a sixth of the time.
 
-    In R^T B R it is an epsilon or so of the largest; where that may change the distance by more than `accuracy`
-    (spectra that fall by many orders of magnitude, a B of lower rank than A), the roots are found as the singular
-    values of R^T S, B = S S^T, each on its own scale.
+    In R^T B R rounding is an epsilon or so of the largest; where that may change the distance by more than it should
+    (spectra that fall by many orders of magnitude and equal Gaussians, a B of lower rank than A), the roots are found
+    as the singular values of R^T S, B = S S^T, in four times the time.
 
     Args:
         mean: (D,).
@@ -65,21 +64,18 @@ class FrechetReference:
         """Frechet distance to N(mean, covariance), see `frechet_distance`; they are moved to the reference's device.
 
         Args:
-            accuracy: what rounding may change, estimated, as a share of the sum of both traces.  Where an estimate of
-                spread is wanted and not a value, 1e-4 is enough, and seldom needs the second decomposition.
+            accuracy: what rounding may change, estimated, as a share of the sum of both traces; a hundred times that
+                share of the distance, where this is more.  Where an estimate of spread is wanted and not a value, 1e-4
+                is enough, and seldom needs the second decomposition.
         """
         mean, covariance = _checked(mean, covariance, self.mean.device)
         if mean.shape != self.mean.shape:
             raise ValueError(f"Both Gaussians need the same dimension; got {len(self.mean)} and {len(mean)}.")
         traces = (self.covariance.trace() + covariance.trace()).item()
-        trace_of_root = self._trace_of_root(mean, covariance, accuracy * traces)
-        squared_shift = (self.mean - mean).square().sum().item()
-        return max(0.0, squared_shift + traces - 2 * trace_of_root)
-
-    def _trace_of_root(self, mean: Tensor, covariance: Tensor, tolerance: float) -> float:
+        farthest = (self.mean - mean).square().sum().item() + traces  # were all of A orthogonal to all of B
         if self._factor.shape[1] == 0:
-            return 0.0
-        root = _cholesky(mean, covariance)
+            return farthest
+        root = _cholesky(covariance)
         if root is not None:  # B has no direction of rounding alone; what is left is that of these products
             root = self._factor.T @ root  # (rank, D)
             product = root @ root.T
@@ -93,9 +89,11 @@ class FrechetReference:
         kept = squares > noise
         # Of what is kept the errors have either sign; what is dropped may have been as large as the noise.
         error = noise / 2 * squares[kept].reciprocal().sum().sqrt() + (~kept).sum() * noise**0.5
-        if squares.amin() >= -noise and 2 * error <= tolerance:
-            return squares[kept].sqrt().sum().item()
-        return _sum_of_singular_values(self._factor.T @ _factor(mean, covariance) if root is None else root)
+        distance = max(0.0, farthest - 2 * squares[kept].sqrt().sum().item())
+        if squares.amin() >= -noise and 2 * error <= accuracy * max(traces, 100 * distance):
+            return distance
+        root = self._factor.T @ _factor(mean, covariance) if root is None else root
+        return max(0.0, farthest - 2 * _singular_values(root).sum().item())
 
 
 def _device(tensor: Tensor) -> torch.device:
@@ -119,7 +117,7 @@ def _checked(mean: Tensor, covariance: Tensor, device: torch.device) -> tuple[Te
 
 def _factor(mean: Tensor, covariance: Tensor) -> Tensor:
     """R (D, rank) with R R^T = covariance."""
-    cholesky = _cholesky(mean, covariance)
+    cholesky = _cholesky(covariance)
     if cholesky is not None:
         return cholesky
     eigenvalues, eigenvectors = _eigh(covariance)
@@ -132,13 +130,10 @@ def _factor(mean: Tensor, covariance: Tensor) -> Tensor:
     return eigenvectors[:, kept] * eigenvalues[kept].sqrt()
 
 
-def _cholesky(mean: Tensor, covariance: Tensor) -> Tensor | None:
-    """R (D, D) with R R^T = covariance; None where an eigenvalue is, or may be, rounding noise."""
+def _cholesky(covariance: Tensor) -> Tensor | None:
+    """R (D, D) with R R^T = covariance; None where an eigenvalue is not above rounding."""
     factor, info = torch.linalg.cholesky_ex(covariance)
-    if info.item() != 0:
-        return None
-    smallest = 1 / torch.cholesky_inverse(factor).trace().item()  # at most the smallest eigenvalue
-    return factor if smallest > _noise(mean, covariance.norm()) else None
+    return factor if info.item() == 0 else None
 
 
 def _noise(mean: Tensor, largest: Tensor) -> float:
@@ -146,21 +141,13 @@ def _noise(mean: Tensor, largest: Tensor) -> float:
     return 1e-12 * max(largest.item(), mean.square().sum().item())
 
 
-def _sum_of_singular_values(matrix: Tensor) -> float:
-    """The singular values are roots of the eigenvalues of `matrix @ matrix.T`, where the small ones drown in rounding.
-
-    So those above 1e-4 of the largest are taken, their directions projected out, and what is left is looked at on its
-    own scale.
-    """
-    if matrix.shape[0] > matrix.shape[1]:
-        matrix = matrix.T
-    total, smallest = 0.0, 1e-15 * matrix.norm()
-    while len(matrix) > 0 and matrix.norm() > smallest:
-        squares, directions = _eigh(matrix @ matrix.T)
-        large = squares >= 1e-8 * squares[-1]
-        total += squares[large].sqrt().sum().item()
-        matrix = directions[:, ~large].T @ matrix
-    return total
+def _singular_values(matrix: Tensor) -> Tensor:
+    """Each to an epsilon of the largest, which the roots of the eigenvalues of `matrix @ matrix.T` are not."""
+    try:
+        return torch.linalg.svdvals(matrix)
+    except torch.linalg.LinAlgError:  # divide and conquer did not converge
+        values = scipy.linalg.svd(matrix.cpu().numpy(), compute_uv=False, lapack_driver="gesvd")
+        return torch.from_numpy(values).to(matrix.device)
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:

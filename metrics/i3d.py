@@ -37,6 +37,7 @@ class I3DNetwork(FeatureNetwork):
     default_resize = Resize(224, "bilinear")
     input_size = 224
     min_frames = 9
+    frames_per_pass_on_cpu = 32
     weight_file = I3D_RGB_IMAGENET
     norm_epsilon = 1e-3
 

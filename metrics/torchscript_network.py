@@ -34,6 +34,7 @@ class I3DTorchScriptNetwork(FeatureNetwork):
     input_size = 224
     min_frames = 10
     channels_last = False
+    frames_per_pass_on_cpu = 32
     weight_file = I3D_TORCHSCRIPT
 
     @property
@@ -76,6 +77,7 @@ class C3DTorchScriptNetwork(FeatureNetwork):
     input_size = 112
     min_frames = max_frames = 16
     channels_last = False
+    frames_per_pass_on_cpu = 32
     weight_file = C3D_UCF101_TORCHSCRIPT
 
     @property
