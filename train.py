@@ -64,6 +64,10 @@ def train(experiment: Experiment) -> int | None:
             raise
         print(f"train.py: {error}; {done}", file=sys.stderr)
         return None
+    except SystemExit as end:  # Lightning's, with 1, after a Ctrl-C while it was getting ready
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise end.__context__ from None
+        raise
     except Exception:
         name_silent(trainer)
         raise

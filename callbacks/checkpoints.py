@@ -14,7 +14,7 @@ from callbacks.checkpoint_files import CheckpointFiles
 from callbacks.every_n_steps import EveryNSteps, is_last_step, is_log_step, step_name
 from callbacks.stop_signals import received_signal
 from callbacks.unwritable import goes_on_if_unwritable, reason
-from tensor_files.committed import committed, delete, step_of
+from tensor_files.committed import committed, delete, step_of, uncommitted
 from tensor_files.whole_files import remove_parts
 
 
@@ -153,6 +153,8 @@ class Checkpoints(EveryNSteps, Checkpoint):
                 return f"step {step}: {path} is damaged or given up, and cannot be deleted ({reason(error)})"
         with goes_on_if_unwritable(str(folder), step):
             remove_parts(folder)
+            for path in uncommitted(folder) if step > 0 else []:  # not where somebody may have taken all marks away
+                path.unlink()
             relink(folder, self.best_step)
         return ""
 

@@ -54,6 +54,12 @@ def committed(folder: Path) -> list[Path]:
     return sorted((mark.with_suffix(".ckpt") for mark in marks), key=step_of)
 
 
+def uncommitted(folder: Path) -> list[Path]:
+    """Files without a mark, which a kill has left while they were written or deleted."""
+    found = [path for path in folder.glob("step-*.ckpt") if STEP_FILE.fullmatch(path.name)]
+    return sorted(path for path in found if not mark_of(path).exists())
+
+
 def newest_intact(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that is as it was written, and a line for each newer one that is not."""
     problems: list[str] = []

@@ -34,6 +34,7 @@ POINTS = {
     "while loading": ("callbacks.checkpoint_files", "load_checkpoint", "after", "SIGKILL"),
     "SIGTERM": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGTERM"),
     "SIGINT": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGINT"),
+    "SIGINT while starting": ("lightning_modules.video_gan", "VideoGAN.configure_optimizers", "after", "SIGINT"),
     "SIGUSR1": ("lightning_modules.video_gan", "VideoGAN.after_discriminator_step", "after", "SIGUSR1"),
 }  # fmt: skip
 

@@ -130,6 +130,13 @@ def test_a_signal_saves_between_two_steps(tmp_path: Path, videos: Path, whole: P
 
 
 @pytest.mark.slow
+def test_ctrl_c_before_the_first_step(tmp_path: Path, videos: Path) -> None:
+    first = killed(tmp_path / "run", videos, "SIGINT while starting", 1)
+    assert (first.returncode, committed(tmp_path / "run" / "checkpoints")) == (130, []), first.stderr
+    assert "Traceback" not in first.stderr
+
+
+@pytest.mark.slow
 def test_damage_is_said_and_the_one_before_taken(tmp_path: Path, videos: Path, whole: Path) -> None:
     run = tmp_path / "run"
     assert killed(run, videos, "before a checkpoint", 3).returncode == -9

@@ -85,6 +85,25 @@ def test_a_run_that_went_back_keeps_what_it_wrote_last(tmp_path: Path) -> None:
     assert names(tmp_path) == ["last.ckpt", "step-00000004.ckpt", "step-00000005.ckpt"]
 
 
+def test_what_a_kill_left_half_written_or_half_deleted_goes_when_the_run_goes_on(tmp_path: Path) -> None:
+    fit(tmp_path, Checkpoints(1), max_steps=4)
+    folder = tmp_path / "checkpoints"
+    for name in ("step-00000002", "step-00000004"):
+        (folder / f"{name}.sha256").unlink()
+    fit(tmp_path, Checkpoints(5), max_steps=5, ckpt_path=folder / "step-00000003.ckpt")
+    assert names(tmp_path) == ["last.ckpt", "step-00000003.ckpt", "step-00000005.ckpt"]
+
+
+def test_checkpoints_whose_marks_were_all_taken_away_are_not_deleted(tmp_path: Path) -> None:
+    fit(tmp_path, Checkpoints(1), max_steps=2)
+    for mark in (tmp_path / "checkpoints").glob("*.sha256"):
+        mark.unlink()
+    fit(tmp_path, Checkpoints(5), max_steps=5)
+    assert {path.name for path in (tmp_path / "checkpoints").glob("step-*.ckpt")} == {
+        f"step-0000000{step}.ckpt" for step in (1, 2, 5)
+    }
+
+
 def test_the_checkpoint_of_the_last_step_lies_within_the_epoch_as_any_other(tmp_path: Path) -> None:
     fit(tmp_path, Checkpoints(100), max_steps=4)
     state = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tensor_files import whole_files
-from tensor_files.committed import commit, committed, damage, delete, mark_of, newest_intact, step_of
+from tensor_files.committed import commit, committed, damage, delete, mark_of, newest_intact, step_of, uncommitted
 from tensor_files.whole_files import remove_parts, sha256_of, whole_file
 
 
@@ -63,6 +63,17 @@ def test_a_file_without_its_mark_is_no_checkpoint(tmp_path: Path) -> None:
     mark_of(path).unlink()
     assert (committed(tmp_path), newest_intact(tmp_path)) == ([], (None, []))
     assert committed(tmp_path / "nowhere") == []
+
+
+def test_files_that_a_kill_left_without_a_mark(tmp_path: Path) -> None:
+    paths = [write(tmp_path, step) for step in (20, 10, 30)]
+    (tmp_path / "last.ckpt").symlink_to("step-00000010.ckpt")
+    (tmp_path / "mine.ckpt").touch()
+    assert uncommitted(tmp_path) == []
+    for path in paths[:2]:
+        mark_of(path).unlink()
+    assert uncommitted(tmp_path) == [paths[1], paths[0]]
+    assert uncommitted(tmp_path / "nowhere") == []
 
 
 def test_steps_are_ordered_as_numbers(tmp_path: Path) -> None:
