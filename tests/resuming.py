@@ -5,13 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tensor_files.committed import committed, damage
+from tensor_files.committed import committed, damage, step_of
 from tensor_files.loading import load_checkpoint
 from tests.test_train import ROOT, SMALL
 from video_io.writing import write_video
@@ -117,8 +117,12 @@ def same(one: Any, other: Any) -> bool:
     return one == other
 
 
-def differences(run: Path, whole: Path) -> list[str]:
-    """What of a run is not as in the one that nothing happened to, by name; nothing where it resumed exactly."""
+def differences(run: Path, whole: Path, stopped_at: Collection[int] = ()) -> list[str]:
+    """What of a run is not as in the one that nothing happened to, by name; nothing where it resumed exactly.
+
+    Args:
+        stopped_at: steps after which it saved because a signal told it to stop, besides those that are due.
+    """
     if not committed(run / "checkpoints"):
         return ["no checkpoint"]
     found = [f"{path.name} {damage(path)}" for path in committed(run / "checkpoints") if damage(path)]
@@ -128,9 +132,17 @@ def differences(run: Path, whole: Path) -> list[str]:
     found += [name for name in other if not same(one[name], other[name])]
     found += ["logged rows"] if rows(run) != rows(whole) else []
     found += ["metric cards"] if cards(run) != cards(whole) else []
-    names, expected = ({path.name for path in (each / "checkpoints").iterdir()} for each in (run, whole))
-    found += [f"checkpoints/{name}" for name in sorted(names ^ expected)]
+    names = {path.name for path in (run / "checkpoints").iterdir()}
+    found += [f"checkpoints/{name}" for name in sorted(names ^ expected_checkpoints(whole, stopped_at))]
     return found + [str(path.relative_to(run)) for path in run.rglob(".*.part")]
+
+
+def expected_checkpoints(whole: Path, stopped_at: Collection[int]) -> set[str]:
+    """The files of as many newest checkpoints as `whole` has, were those of some more steps saved, too."""
+    kept = committed(whole / "checkpoints")
+    steps = sorted({*map(step_of, kept), *stopped_at})[-len(kept) :]
+    files = {f"step-{step:08d}.{suffix}" for step in steps for suffix in ("ckpt", "sha256")}
+    return files | {path.name for path in (whole / "checkpoints").iterdir() if path.is_symlink()}
 
 
 def last_logged_step(run: Path) -> int:

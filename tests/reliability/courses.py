@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from callbacks.stop_signals import EXIT_CODES
 from tensor_files.committed import committed, damage, step_of
 from tests.reliability.record import Line, Record, program_version
 from tests.reliability.starts import NOTHING, TRAINS, Disturbance, Ended, start
@@ -110,7 +111,9 @@ def go_on(proof: Proof, record: Record, run: Path, whole: Path, videos: Path, us
 def finish(name: str, record: Record, run: Path, whole: Path, course: int, problem: str) -> None:
     """Compare a course; keep its folder if it is not as it should be."""
     try:
-        unlike = differences(run, whole)
+        lines = [line for line in record.of(name) if line["course"] == course]
+        stops = {line["saved"] for line in lines if line.get("code") in EXIT_CODES.values()}
+        unlike = differences(run, whole, stops)
     except (OSError, ValueError, KeyError, IndexError, AssertionError) as error:
         unlike = [f"{type(error).__name__}: {error}"]
     if problem or unlike:

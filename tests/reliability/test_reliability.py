@@ -14,7 +14,7 @@ from random import Random
 import pytest
 import torch
 
-from tensor_files.committed import commit, committed
+from tensor_files.committed import commit, committed, delete
 from tensor_files.loading import load_checkpoint
 from tests.killing import POINTS as PLACES
 from tests.reliability.__main__ import main
@@ -25,6 +25,7 @@ from tests.reliability.hostile_files import SECRET, Touch, Watch, would_run
 from tests.reliability.record import Record
 from tests.reliability.report import upper_bound
 from tests.reliability.starts import NOTHING, Disturbance, end_group, members, start
+from tests.resuming import differences
 
 
 def saved_run(folder: Path, value: float, step: int = 6) -> Path:
@@ -80,6 +81,17 @@ def test_a_course_that_was_tampered_with_is_not_exact(tmp_path: Path, tampered: 
     good = "1 | 1 | 1 steps" if tampered == "nothing" else "1 | 0 | 1 steps"
     assert f"| kills, 1 process | SIGKILL to all processes at random times | {good} |" in report.read_text()
     assert said in report.read_text()
+
+
+def test_what_a_stop_saved_besides_is_as_it_should_be(tmp_path: Path) -> None:
+    whole, run = saved_run(tmp_path / "whole", 1.0), saved_run(tmp_path / "run", 1.0)
+    delete(run / "checkpoints" / "step-00000002.ckpt")
+    commit(run / "checkpoints" / "step-00000005.ckpt", partial(torch.save, {}))
+    assert differences(run, whole, [5]) == []
+    assert differences(run, whole, [1, 5]) == []
+    others = [f"checkpoints/step-0000000{step}.{suffix}" for step in (2, 5) for suffix in ("ckpt", "sha256")]
+    assert differences(run, whole) == others
+    assert differences(run, whole, [1]) == others
 
 
 def test_a_run_that_is_not_there_is_not_exact(tmp_path: Path) -> None:
