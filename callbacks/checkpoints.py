@@ -113,7 +113,7 @@ class Checkpoints(EveryNSteps, Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         if self.every_n_steps is not None:
-            problem = self._tidy(checkpoint_path(trainer).parent, trainer.global_step) if trainer.is_global_zero else ""
+            problem = self.tidy(checkpoint_path(trainer).parent, trainer.global_step) if trainer.is_global_zero else ""
             if problem := trainer.strategy.broadcast(problem):
                 raise CheckpointsFailedError(problem)
         # Lightning logs a step after its callbacks, so a run that was killed may have saved it and not logged it.
@@ -143,8 +143,11 @@ class Checkpoints(EveryNSteps, Checkpoint):
         self.best_value, self.best_step = state_dict["best_value"], state_dict["best_step"]
         self._unlogged = state_dict.get("unlogged", {})
 
-    def _tidy(self, folder: Path, step: int) -> str:
-        """Leave nothing of what comes again; if a later checkpoint, which must not be gone on from, stays: why."""
+    def tidy(self, folder: Path, step: int) -> str:
+        """Leave the checkpoints of a run that has come to `step` as they would be if nobody had killed it.
+
+        Returns: why a later one, which must not be gone on from, cannot be deleted; empty if there is none.
+        """
         for path in committed(folder):
             try:
                 if step_of(path) > step:
@@ -155,6 +158,7 @@ class Checkpoints(EveryNSteps, Checkpoint):
             remove_parts(folder)
             for path in uncommitted(folder) if step > 0 else []:  # not where somebody may have taken all marks away
                 path.unlink()
+            self._delete_old(folder)
             relink(folder, self.best_step)
         return ""
 

@@ -135,7 +135,7 @@ def find_start(model: LightningModule, datamodule: LightningDataModule, trainer:
     check_same_data(path, saved, datamodule)
     step, finished = int(saved["global_step"]), is_finished(saved, trainer)
     if finished:
-        complete(plan.run_folder, step, saved, trainer.loggers)
+        complete(plan.run_folder, step, saved, trainer)
     return Start(path, step, finished)
 
 

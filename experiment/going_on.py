@@ -1,15 +1,14 @@
 """A run goes on in its folder: from which checkpoint, whether it is the same run, and without any point twice."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pytorch_lightning import LightningDataModule, Trainer
 from pytorch_lightning.callbacks import Timer
-from pytorch_lightning.loggers import Logger
 
-from callbacks.checkpoints import data_fingerprint, relink
+from callbacks.checkpoints import Checkpoints, data_fingerprint
 from callbacks.distribution_metrics import drop_cards_after
 from callbacks.metrics_csv import drop_rows_after, read_rows
 from experiment.one_line import UserError
@@ -91,14 +90,21 @@ def is_finished(saved: dict[str, Any], trainer: Trainer) -> bool:
     return 0 < trainer.max_steps <= saved["global_step"]
 
 
-def complete(run_folder: Path, step: int, saved: dict[str, Any], loggers: Sequence[Logger]) -> None:
-    """What a finished run may lack if it was killed right after its last checkpoint: links, and the last row."""
+def complete(run_folder: Path, step: int, saved: dict[str, Any], trainer: Trainer) -> None:
+    """What a finished run may lack if it was killed right after its last checkpoint: order among them, the last row.
+
+    Raises: UserError if a checkpoint is in the way.
+    """
     state = saved["callbacks"].get("Checkpoints", {})
-    relink(run_folder / CHECKPOINTS, state.get("best_step"))
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Checkpoints) and state:
+            callback.load_state_dict(state)
+            if problem := callback.tidy(run_folder / CHECKPOINTS, step):
+                raise UserError(problem)
     unlogged = state.get("unlogged", {})
     logged = {name for row in read_rows(run_folder / "metrics.csv") if row["step"] == str(step) for name in row}
     if not set(unlogged) <= logged:
-        for logger in loggers:
+        for logger in trainer.loggers:
             logger.log_metrics(unlogged, step=step)
             logger.finalize("success")
 

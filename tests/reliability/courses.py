@@ -19,6 +19,7 @@ from tests.resuming import differences, last_logged_step
 STEPS = 20
 CHECKPOINT_EVERY = 3
 MOST_OF_A_COURSE = 5  # disturbances; then it is let finish, so that there are many comparisons on a slow machine, too
+SIGNALS = tuple(each.name for each in EXIT_CODES)  # after which a run saves, too
 Usual = tuple[float, float]
 
 
@@ -112,7 +113,7 @@ def finish(name: str, record: Record, run: Path, whole: Path, course: int, probl
     """Compare a course; keep its folder if it is not as it should be."""
     try:
         lines = [line for line in record.of(name) if line["course"] == course]
-        stops = {line["saved"] for line in lines if line.get("code") in EXIT_CODES.values()}
+        stops = {line["saved"] for line in lines if str(line.get("what")).startswith(SIGNALS)}
         unlike = differences(run, whole, stops)
     except (OSError, ValueError, KeyError, IndexError, AssertionError) as error:
         unlike = [f"{type(error).__name__}: {error}"]
