@@ -103,8 +103,8 @@ def load(path: Path) -> np.ndarray:
         return content.numpy()
     if isinstance(content, Tensor):  # numpy has not all kinds that torch has
         raise ValueError(
-            f"{path}: a tensor of {content.dtype}, {content.layout}; videos are {LAYOUTS}; convert it from [-1, 1] with "
-            "(127.5 * x + 128).clamp(0, 255).byte(), or with x.byte() if it is 0 to 255"
+            f"{path}: a tensor of {content.dtype}, {content.layout}; videos are {LAYOUTS}; convert it from [-1, 1] "
+            "with (127.5 * x + 128).clamp(0, 255).byte(), from [0, 1] with 255 * x in the same way"
         )
     if not isinstance(content, np.ndarray):
         kind = "array" if is_npy else "tensor"
@@ -119,7 +119,7 @@ def channels_last(array: np.ndarray, path: Path) -> np.ndarray:
     """
     if array.dtype != np.uint8:
         how = (
-            "from [-1, 1] with (127.5 * x + 128).clip(0, 255).astype('uint8')"
+            "from [-1, 1] with (127.5 * x + 128).clip(0, 255).astype('uint8'), from [0, 1] with 255 * x in the same way"
             if array.dtype.kind == "f"
             else "with x.astype('uint8') if they are 0 to 255"
         )
