@@ -1,4 +1,4 @@
-"""What was measured on files, kept for as long as their sizes and modification times stay the same."""
+"""What was measured on files, kept for as long as their sizes and times of change stay the same."""
 
 import hashlib
 import json
@@ -41,9 +41,12 @@ def rows_of(
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Size and modification time of a file."""
+    """Size of a file, and the times at which its content and its inode changed.
+
+    Copies and archives keep the modification time, and files of one shape have one size; the inode's time nobody sets.
+    """
     status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def cache_file(root: str | Path, kind: str = "") -> Path:
@@ -68,10 +71,16 @@ def _read(file: Path, check: Callable[[Row], object]) -> dict[str, Row]:
 
 def _write(target: Path, root: Path, rows: dict[str, Row]) -> None:
     """Write a temporary file beside the cache file and rename it, so that no process ever reads half an index."""
+    part: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+            part = Path(file.name)
             json.dump({"format": _FORMAT, "root": str(root.resolve()), "rows": rows}, file)
-        Path(file.name).replace(target)
+        part.chmod(0o644)  # temporary files are private, a cache may be shared
+        part.replace(target)
     except OSError as error:
         rank_zero_warn(f"the index of {root} is not kept, and will be made again next time: {error}")
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)

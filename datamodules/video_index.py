@@ -1,7 +1,7 @@
 """The index of a folder of videos: which videos there are, how long and how large they are, and their content hashes.
 
 Opening every video takes minutes for a large folder, so the index is kept in the cache folder; a later start only looks
-at sizes and modification times and opens what is new or changed.
+at sizes and times of change and opens what is new or changed.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ def index_videos(root: str | Path) -> VideoIndex:
     """Index every video below a folder, at any depth; files and folders whose name starts with "." are left out.
 
     The class of a video is the first folder on its path below `root`; a folder without sub-folders is one class.
-    Opens no file that the cache knows with the same size and modification time.
+    Opens no file that the cache knows with the same size and times of change.
 
     Raises: FileNotFoundError if there is no such folder; ValueError, in one line, if it is a file, holds no video,
         holds videos both beside and inside class folders, or holds a video that cannot be decoded.

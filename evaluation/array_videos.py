@@ -65,7 +65,7 @@ class ArrayVideos(VideoSource):
 
     @cached_property
     def _rows(self) -> dict[str, Row]:
-        """Hashed when first asked for, and known from then on by size and modification time of the file."""
+        """Hashed when first asked for, and known from then on by size and times of change of the file."""
         stamp = stamp_of(self.path)
         return rows_of(self.path, dict.fromkeys(self.names, stamp), self._hash, lambda row: row["sha256"], kind="array")
 
@@ -94,13 +94,22 @@ def load(path: Path) -> np.ndarray:
     is_npy = path.suffix.lower() == ".npy"
     try:
         if is_npy:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+            content = np.load(path, mmap_mode="r", allow_pickle=False)
+        else:
+            content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except Exception as error:  # whatever a reader of broken files raises
         raise ValueError(f"{path}: cannot be read as {'an array' if is_npy else 'a tensor'}") from error
-    if not isinstance(content, Tensor):
-        raise ValueError(f"{path}: holds a {type(content).__name__}; save one tensor of videos, {LAYOUTS}")
-    return content.numpy()
+    if isinstance(content, Tensor) and content.dtype == torch.uint8 and content.layout == torch.strided:
+        return content.numpy()
+    if isinstance(content, Tensor):  # numpy has not all kinds that torch has
+        raise ValueError(
+            f"{path}: a tensor of {content.dtype}, {content.layout}; videos are {LAYOUTS}; convert it from [-1, 1] "
+            "with (127.5 * x + 128).clamp(0, 255).byte(), from [0, 1] with 255 * x in the same way"
+        )
+    if not isinstance(content, np.ndarray):
+        kind = "array" if is_npy else "tensor"
+        raise ValueError(f"{path}: holds a {type(content).__name__}; save one {kind} of videos, {LAYOUTS}")
+    return content
 
 
 def channels_last(array: np.ndarray, path: Path) -> np.ndarray:
@@ -110,7 +119,7 @@ def channels_last(array: np.ndarray, path: Path) -> np.ndarray:
     """
     if array.dtype != np.uint8:
         how = (
-            "from [-1, 1] with (127.5 * x + 128).clip(0, 255).astype('uint8')"
+            "from [-1, 1] with (127.5 * x + 128).clip(0, 255).astype('uint8'), from [0, 1] with 255 * x in the same way"
             if array.dtype.kind == "f"
             else "with x.astype('uint8') if they are 0 to 255"
         )

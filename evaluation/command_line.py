@@ -11,7 +11,7 @@ from typing import NoReturn
 import torch
 import torch.distributed
 
-from evaluation.evaluation import evaluate
+from evaluation.evaluation import OUTPUT, evaluate
 from evaluation.metric_list import metric_list
 from evaluation.processes import one_line
 from evaluation.results import Results, compare, table
@@ -26,7 +26,8 @@ DESCRIPTION = """Score videos, or a run of train.py, against real videos.
     torchrun --nproc_per_node 2 evaluate.py ...   divides the work over processes; the numbers are the same
 
 DATA is a folder of videos, a folder of frame folders, or an .npy or .pt array.
-Exit code: 0 when done, 1 when one of the metrics could not be computed, 2 for a mistake that you can put right."""
+Exit code: 0 when done, 1 when something could not be computed or written, 2 for a mistake that you can put right, 130
+after Ctrl-C; what was measured before is in the file of the cards."""
 LONGEST_WAIT = timedelta(days=7)  # of one process for another, which may be reading all videos for the first time
 
 
@@ -79,7 +80,9 @@ def run_measure(options: argparse.Namespace) -> int:
             torch.distributed.destroy_process_group()
     if results is None:
         return 0
-    print(f"real  {results.real}\nfake  {results.fake}\n\n{table(results)}\n\ncards in {options.output}")
+    print(f"real  {results.real}\nfake  {results.fake}\n\n{table(results)}\n")
+    if OUTPUT not in results.failed:
+        print(f"cards in {options.output}")
     if page is not None:
         print(f"page in {page}")
     return 1 if results.failed else 0
@@ -153,6 +156,10 @@ def join_processes(device: str | None) -> torch.device:
         raise ValueError(
             f"{chosen}: this machine has {torch.cuda.device_count()} GPUs; start as many processes at most"
         )
+    try:
+        torch.zeros(1, device=chosen).item()
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {device}: torch cannot compute there; give cpu, cuda or cuda:1") from error
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         if chosen.type == "cuda":
             torch.cuda.set_device(chosen)
@@ -161,11 +168,23 @@ def join_processes(device: str | None) -> torch.device:
     return chosen
 
 
+def warning_line(message: Warning | str, *where: object, **more: object) -> str:
+    """A warning as a person wants it, for `warnings.formatwarning`: without the line of the program that gave it."""
+    return f"evaluate.py: {' '.join(str(message).split())}\n"
+
+
 def main(arguments: list[str]) -> int:
-    """Exit code: 0 when done, 1 when one of the metrics could not be computed, 2 for a mistake of the user."""
+    """Exit code: 0 when done, 1 when something could not be computed or written, 2 for a mistake of the user.
+
+    After Ctrl-C 130, in one line.
+    """
     try:
         return run(arguments)
     except (ValueError, OSError) as mistake:
         if os.environ.get("RANK", "0") == "0":  # each process finds the same one
             print(f"evaluate.py: {one_line(mistake)}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        if os.environ.get("RANK", "0") == "0":
+            print("evaluate.py: stopped", file=sys.stderr)
+        return 130

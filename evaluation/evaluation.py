@@ -25,6 +25,7 @@ from experiment.saved_run import is_run_folder
 from metrics.protocols import FORMS, PUBLISHED, Protocol, nearest, protocol_named
 from metrics.score_protocols import PERCEPTUAL_INDEX, SCORES, ScoreProtocol, is_score, score_protocol_named
 
+OUTPUT = "--output"  # what has failed when the results could not be written
 NUM_VIDEOS = 256  # that a run makes for scores of single clips
 FRAMES_PER_CLIP = 16  # of clips that protocols of frames are taken from
 FPS = 8.0  # of clips on the page, where nothing says it
@@ -74,8 +75,7 @@ def evaluate(options: argparse.Namespace, device: torch.device) -> tuple[Results
     for outcome in evaluation.outcomes():
         found[outcome.name] = outcome
         if processes.is_first:
-            results = evaluation.results(found)
-            results.write(options.output)
+            results = written(evaluation.results(found), options.output)
     if not processes.is_first:
         return None, None
     if options.no_page:
@@ -84,8 +84,17 @@ def evaluate(options: argparse.Namespace, device: torch.device) -> tuple[Results
         return results, page_of(evaluation, results, options)
     except MISTAKES as error:
         results = replace(results, failed={**results.failed, PAGE: one_line(error)})
-        results.write(options.output)
-        return results, None
+        return written(results, options.output), None
+
+
+def written(results: Results, path: Path) -> Results:
+    """Write the results; where that fails, on a full disk, say, they say so, and what was measured goes on."""
+    try:
+        results.write(path)
+    except OSError as error:
+        problem = f"{path} could not be written ({error.strerror or error})"
+        return replace(results, failed={**results.failed, OUTPUT: problem})
+    return results
 
 
 def prepared(options: argparse.Namespace, device: torch.device, processes: Processes) -> Evaluation:
@@ -147,7 +156,9 @@ def named(name: str, frames_per_clip: int) -> Protocol | ScoreProtocol:
         if "/" in name and not str(error).startswith("there is no protocol"):
             raise  # it says what part is wrong
         known = [*PUBLISHED, *(f"{family}_16f" for family in (*SCORES, PERCEPTUAL_INDEX))]
-        raise ValueError(f"there is no metric {name!r}{nearest(name, known)}, or one like {FORMS}") from error
+        near = nearest(name, known)
+        stop = "" if near.endswith("?") else "."
+        raise ValueError(f"there is no metric {name!r}{near}{stop} This project's own are like {FORMS}") from error
 
 
 def check_output(path: Path) -> None:
@@ -231,6 +242,10 @@ def page_of(evaluation: Evaluation, results: Results, options: argparse.Namespac
         training=shown.training,
         scores=shown.scores,
         title=f"Evaluation of {Path(options.fake).name}",
-        notes=[f"real: {results.real}", f"fake: {results.fake}"],
+        notes=[
+            f"real: {results.real}",
+            f"fake: {results.fake}",
+            *(f"{name}: failed: {why}" for name, why in results.failed.items()),
+        ],
     )
     return page

@@ -26,7 +26,7 @@ class FrameFolders(VideoSource):
 
     The first folder on the path of a video is its class, as with video files; videos right below the root are of one
     class, and pictures in the root itself are one video.  Pictures are decoded and hashed once, in parallel, and known
-    from then on by size and modification time.  They are read as RGB; transparency is dropped.
+    from then on by size and times of change.  They are read as RGB; transparency is dropped.
 
     Args:
         root: the folder.
@@ -170,6 +170,6 @@ def _measure_video(root: Path, paths: Sequence[str]) -> Row:
 
 
 def _stamp(root: Path, paths: Sequence[str]) -> str:
-    """Over names, sizes and modification times of the pictures of a video."""
+    """Over names, sizes and times of change of the pictures of a video."""
     lines = [f"{path}\0{stamp_of(root / path)}\n" for path in paths]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

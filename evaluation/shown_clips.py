@@ -89,7 +89,9 @@ def by_distance(real: ClipSet, fake: ClipSet, num_shown: int) -> list[Gallery]:
     num_best = min(num_shown, -(-len(order) // 2))
     num_worst = min(num_shown, len(order) - num_best)
     missed, nearest_fake = nearest_rows(real.features, fake.features)
-    most_missed = missed.argsort(stable=True, descending=True).tolist()[:num_shown]
+    by_miss = missed.argsort(stable=True, descending=True).tolist()
+    once = {real.names[index]: index for index in reversed(by_miss)}  # a rule that repeats may choose a clip again
+    most_missed = [index for index in by_miss if once[real.names[index]] == index][:num_shown]
     return [
         Gallery(
             "Best clips",

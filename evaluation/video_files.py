@@ -14,7 +14,7 @@ from video_io.reading import read_clip
 class VideoFiles(VideoSource):
     """The videos below a folder, at any depth; the first folder on a path is the class.
 
-    They are opened and hashed once, in parallel, and known from then on by size and modification time, see
+    They are opened and hashed once, in parallel, and known from then on by size and times of change, see
     `datamodules.video_index`.
 
     Args:

@@ -3,6 +3,7 @@
 import configparser
 import dataclasses
 import importlib.metadata
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,10 @@ class MetricCard:
             card = cls(**{**content, "warnings": (), "curve": (), **lists})
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"This is not the card of a metric: {error}") from error
-        if not isinstance(card.value, int | float):
+        if not isinstance(card.value, int | float) or not math.isfinite(card.value):
             raise ValueError(f"This is not the card of a metric: its value is {card.value!r}")
+        if card.interval is not None and [type(end) in (int, float) for end in card.interval] != [True, True]:
+            raise ValueError(f"This is not the card of a metric: its interval is {card.interval!r}")
+        if not isinstance(card.versions, dict) or "kinogan" not in card.versions:
+            raise ValueError(f"This is not the card of a metric: its versions are {card.versions!r}")
         return card

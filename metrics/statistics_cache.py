@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,9 @@ class StatisticsCache:
         if not path.is_file():  # a pipe would be waited for
             return None
         try:
+            with zipfile.ZipFile(path) as archive:  # torch does not look at the check sums
+                if (damaged := archive.testzip()) is not None:
+                    raise zipfile.BadZipFile(damaged)
             content = torch.load(path, map_location="cpu", weights_only=True)
             return {name: _unpacked(each) for name, each in content["statistics"].items()}
         except (FileNotFoundError, NotADirectoryError):

@@ -34,7 +34,7 @@ def expected_sha256(file: WeightFile) -> str | None:
     return file.sha256 or _recorded().get(file.file_name)
 
 
-def check_digest(file: WeightFile, path: Path, remedy: str) -> None:
+def check_digest(file: WeightFile, path: Path, remedy: str, called: str | Path | None = None) -> None:
     """Raise unless the content of `path` is `file`.
 
     Where no SHA-256 is published, the first content that is met is taken for the right one, after the checks that are
@@ -43,31 +43,32 @@ def check_digest(file: WeightFile, path: Path, remedy: str) -> None:
 
     Args:
         remedy: a sentence that says what to do about a wrong file.
+        called: what the file is to a reader, where `path` is a copy of it that will be gone; None: `path`.
 
     Raises: ValueError if the file is another, or if its digest cannot be recorded.
     """
-    found, expected = file_sha256(path), expected_sha256(file)
+    found, expected, name = file_sha256(path), expected_sha256(file), called or path
     if expected is None:
-        _check_first_use(file, path, remedy)
+        _check_first_use(file, path, remedy, name)
         expected = _record(file, found)
     if found == expected:
         return
     if file.sha256 is None:
         raise ValueError(
-            f"{path} has SHA-256 {found}, and {file.file_name} had {expected} when it was first used here. {remedy} "
+            f"{name} has SHA-256 {found}, and {file.file_name} had {expected} when it was first used here. {remedy} "
             f"If the new file is the one to trust, delete its line in {known_digests_path()}."
         )
-    raise ValueError(f"{path} has SHA-256 {found[:16]}..., and should have {expected[:16]}... {remedy}")
+    raise ValueError(f"{name} has SHA-256 {found[:16]}..., and should have {expected[:16]}... {remedy}")
 
 
-def _check_first_use(file: WeightFile, path: Path, remedy: str) -> None:
+def _check_first_use(file: WeightFile, path: Path, remedy: str, name: str | Path) -> None:
     if file.kind in MEMBERS and (problem := _archive_problem(path, MEMBERS[file.kind])):
-        raise ValueError(f"{path} is no whole {file.kind} file ({problem}). {remedy}")
+        raise ValueError(f"{name} is no whole {file.kind} file ({problem}). {remedy}")
     if file.git_blob is None:
         return
     found = _file_digest(path.resolve(), path.stat().st_size, path.stat().st_mtime_ns, "git blob")
     if found != file.git_blob:
-        raise ValueError(f"{path} is git object {found[:16]}..., and should be {file.git_blob[:16]}... {remedy}")
+        raise ValueError(f"{name} is git object {found[:16]}..., and should be {file.git_blob[:16]}... {remedy}")
 
 
 def _archive_problem(path: Path, member: str) -> str | None:

@@ -77,7 +77,7 @@ def add(name: str, path: str | Path) -> Path:
     try:
         with _whole(target) as part:
             shutil.copyfile(path, part)
-            check_digest(file, part, f"{path} is not the published file.")
+            check_digest(file, part, "It is not the published file.", called=path)
     except OSError as error:
         raise FileNotFoundError(f"{path} cannot be copied to {target}: {error.strerror}.") from error
     return target
@@ -222,7 +222,7 @@ def _download_from(url: str, file: WeightFile, target: Path, progress: Progress 
         with _whole(target) as part:
             with part.open("wb") as content:
                 _read(url, content, progress)
-            check_digest(file, part, f"The download is broken, or the file at its source has changed: {url}.")
+            check_digest(file, part, "The download is broken, or the file at its source has changed.", called=url)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return error
     return None

@@ -138,6 +138,18 @@ def test_many_at_once_agree_and_leave_one_file(root, cache_folder):
     assert len(json.loads(cache_file(root).read_text())["rows"]) == 9
 
 
+def test_others_may_read_the_cache(root, cache_folder):
+    index_videos(root)
+    assert cache_file(root).stat().st_mode & 0o777 == 0o644
+
+
+def test_what_cannot_be_kept_leaves_nothing(root, cache_folder):
+    cache_file(root).mkdir(parents=True)  # where the file should go
+    with pytest.warns(UserWarning, match="is not kept"):
+        assert len(index_videos(root).videos) == 9
+    assert list((cache_folder / "index").iterdir()) == [cache_file(root)]
+
+
 def test_without_a_cache_it_works_and_warns(root, cache_folder):
     cache_folder.write_text("a file where the folder should be")
     with pytest.warns(UserWarning, match="is not kept"):

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,14 @@ def test_one_video(tmp_path: Path, videos: np.ndarray) -> None:
 MISTAKES: dict[str, tuple[str, Any, str]] = {
     "floats": ("a.npy", np.zeros((2, 4, 8, 8, 3), np.float32), r"float32 pixels.*convert them from \[-1, 1\] with "),
     "integers": ("a.npy", np.zeros((2, 4, 8, 8, 3), int), r"int64 pixels.*convert them with x.astype\('uint8'\)"),
-    "float tensor": ("a.pt", torch.zeros(2, 4, 8, 8, 3), "float32 pixels"),
+    "float tensor": ("a.pt", torch.zeros(2, 4, 8, 8, 3), r"torch.float32, .*convert it from \[-1, 1\] with "),
     "either": ("a.npy", np.zeros((2, 3, 8, 8, 3), np.uint8), r"could be of either layout; .*save it as"),
     "neither": ("a.npy", np.zeros((2, 4, 8, 8, 4), np.uint8), "channels nowhere"),
     "one video": ("a.npy", np.zeros((4, 8, 8, 3), np.uint8), r"of shape \(4, 8, 8, 3\); videos are uint8 \(N, T, "),
     "empty": ("a.npy", np.zeros((0, 4, 8, 8, 3), np.uint8), "nothing empty"),
+    "bfloat16": ("a.pt", torch.zeros(2, 4, 8, 8, 3).bfloat16(), "a tensor of torch.bfloat16, .*convert it"),
+    "a gradient": ("a.pt", torch.zeros(2, 4, 8, 8, 3, requires_grad=True), "a tensor of torch.float32"),
+    "sparse": ("a.pt", torch.zeros(2, 4, 8, 8, 3, dtype=torch.uint8).to_sparse(), "torch.sparse_coo"),
     "objects": ("a.npy", np.array([{}, {}]), "cannot be read as an array"),
     "a dict": ("a.pt", {"videos": torch.zeros(1)}, "holds a dict; save one tensor"),
     "code": ("a.pt", print, "cannot be read as a tensor"),
@@ -81,6 +85,23 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, name: str, content: Any, expe
     with pytest.raises(ValueError, match=expected) as raised:
         ArrayVideos(saved(tmp_path / name, content))
     assert "\n" not in str(raised.value)
+
+
+def test_an_archive_of_arrays_under_another_name(tmp_path: Path, videos: np.ndarray) -> None:
+    np.savez(tmp_path / "a.npz", videos)
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(ValueError, match="holds a NpzFile; save one array of videos"):
+        ArrayVideos(tmp_path / "a.npy")
+
+
+def test_another_array_of_the_same_size_and_modification_time(tmp_path: Path, videos: np.ndarray) -> None:
+    path = saved(tmp_path / "a.npy", videos)
+    os.utime(path, ns=(1, 1))
+    first = ArrayVideos(path).fingerprint
+    other = saved(tmp_path / "b.npy", 255 - videos)
+    os.utime(other, ns=(1, 1))
+    other.replace(path)
+    assert ArrayVideos(path).fingerprint != first
 
 
 def test_a_damaged_and_a_missing_file(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.command_line import main
+from evaluation.command_line import main, warning_line
 from evaluation.results import Results
 from metrics.protocols import NETWORKS, PUBLISHED
 from metrics.score_protocols import SCORES
@@ -72,6 +73,7 @@ def test_one_that_fails_loses_no_other(run: Run) -> None:
     results = Results.read(Path("result.json"))
     assert [card.key for card in results.cards] == ["psnr_8f"] and list(results.failed) == [niqe]
     assert f"{niqe}: failed: {results.failed[niqe]}" in out and "one colour" in results.failed[niqe]
+    assert f"{niqe}: failed: " in Path("result.html").read_text()
 
 
 GOOD = ["--real", "real.npy", "--fake", "fake.npy", "--metrics", "fvd8_8f/quarters"]
@@ -91,6 +93,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "a wrong weight file": (["--weight_file", "quarters"], "--weight_file quarters: give NETWORK=PATH"),
     "a weight file for nothing": (["--weight_file", "i3d=x"], "measured uses quarters"),
     "no GPU": (["--device", "cuda"], "--device cuda: there is no GPU here that torch can use"),
+    "a device without numbers": (["--device", "meta"], "--device meta: torch cannot compute there; give cpu"),
     "no device": (["--device", "toaster"], "--device toaster: is no device; give cpu, cuda"),
     "batch size 0": (["--batch_size", "0"], "argument --batch_size: '0' is no whole number of at least 1"),
     "workers -1": (["--num_workers", "-1"], "argument --num_workers: '-1' is no whole number of at least 0"),
@@ -178,7 +181,7 @@ def test_weights(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments, expected in (
         (["--fetch", "alexnet"], "alexnet-owt-7be5be79.pth is missing and could not be downloaded (no network)"),
         (["--fetch", "alexnett"], "Did you mean alexnet?"),
-        (["--add", "alexnet", "fake.npy"], "fake.npy is not the published file."),
+        (["--add", "alexnet", "fake.npy"], "fake.npy has SHA-256 "),
         (["--add", "alexnet", "gone.pth"], "There is no file gone.pth to add as alexnet"),
         (["--add", "alexnet"], "argument --add: expected 2 arguments; see evaluate.py weights --help"),
     ):
@@ -190,6 +193,34 @@ def test_weights(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_the_first_of_several_processes_prints(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     assert run(*GOOD, "--seed", "-1") == (2, "", "")
+
+
+def test_ctrl_c_keeps_what_was_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evaluation.scoring.ScoreMeasurement._gathered", pressed)
+    code, out, err = measure(run, "psnr_8f,fvd8_8f/quarters")
+    assert (code, out, err) == (130, "", "evaluate.py: stopped\n")
+    results = Results.read(Path("result.json"))
+    assert [card.key for card in results.cards] == ["fvd8_8f/quarters"] and list(results.failed) == ["psnr_8f"]
+
+
+def test_a_full_disk_takes_no_number_away(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Results, "write", full)
+    code, out, err = measure(run, "fvd8_8f/quarters,psnr_8f", "--no_page")
+    assert (code, err) == (1, "") and re.search(r"^fvd8_8f/quarters +\d", out, re.MULTILINE)
+    assert "--output: failed: result.json could not be written (No space left on device)" in out
+    assert "cards in" not in out and not Path("result.json").exists()
+
+
+def test_a_warning_is_one_line() -> None:
+    assert (
+        warning_line(UserWarning("the cache\n  is full"), UserWarning, "x.py", 3) == "evaluate.py: the cache is full\n"
+    )
 
 
 def test_help_is_no_mistake(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

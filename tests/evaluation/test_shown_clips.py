@@ -27,6 +27,13 @@ def test_best_worst_and_missing_clips_by_distance() -> None:
     assert {pair.shown[0].side for pair in missing.pairs} == {"real"}
 
 
+def test_a_clip_that_was_chosen_twice_is_missed_once() -> None:
+    real = clip_set("real", [[0.0], [0.0], [20.0]])
+    twice = ClipSet("real", ["a", "a", "b"], real.clip, real.features)
+    *_, missing = by_distance(twice, clip_set("generated", [[30.0]]), num_shown=2)
+    assert shown(missing) == [(0, 0), (2, 0)]
+
+
 def test_no_clip_is_both_best_and_worst() -> None:
     best, worst, _ = by_distance(clip_set("real", REAL), clip_set("generated", FAKE), num_shown=9)
     assert len(shown(best)) == 3 and len(shown(worst)) == 2

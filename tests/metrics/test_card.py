@@ -54,3 +54,11 @@ def test_something_else_is_refused() -> None:
     for content in ({"frame_size": [1, 1]}, {}, {**CARD.as_dict(), "surprise": 1}):
         with pytest.raises(ValueError, match="not the card of a metric"):
             MetricCard.from_dict(content)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"value": float("nan")}, {"value": "1"}, {"interval": [1]}, {"interval": ["a", "b"]}, {"versions": {}}]
+)
+def test_a_card_that_somebody_has_edited_is_refused(changed: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="not the card of a metric: its"):
+        MetricCard.from_dict({**CARD.as_dict(), **changed})

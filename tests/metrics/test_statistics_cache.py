@@ -88,6 +88,17 @@ def test_a_damaged_file_is_computed_and_written_again(tmp_path: Path, content: b
     assert never.calls == 0
 
 
+def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    StatisticsCache.write(path, {}, {"real": torch.ones(50, 400)})
+    assert StatisticsCache.read(path) is not None
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # of a number: the file can still be read
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="holds no statistics .BadZipFile."):
+        assert StatisticsCache.read(path) is None
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert StatisticsCache.read(tmp_path / "pipe") is None
