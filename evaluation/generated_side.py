@@ -40,6 +40,7 @@ class Generated(Side):
         self.class_names = class_names
         self.longest = generator.num_frames
         self.step = run.step
+        self.belongs_to_real = generator.conditions_on_clips
 
     @property
     def fingerprint(self) -> str:

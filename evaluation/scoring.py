@@ -90,6 +90,11 @@ class ScoreMeasurement:
             return None, self.fake.clips(FIRST_CLIPS, self.num_videos, *self._shape(protocol), beside)
         if self.real is None:
             raise ValueError(f"{protocol.name} compares each clip with a real one; give the real videos with --real")
+        if not self.fake.belongs_to_real:
+            raise ValueError(
+                f"{protocol.name} compares each clip with the real one that it was made from, and this generator's are "
+                "made from none; measure it with fvd and the like"
+            )
         try:
             return self._pairs(protocol, self.real)
         except ValueError as error:

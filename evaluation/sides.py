@@ -61,6 +61,7 @@ class Side(ABC):
         class_names: of the videos.
         longest: frames of the longest clip that is there without more ado.
         step: of the checkpoint; None for files.
+        belongs_to_real: whether its clips belong to the real ones, in order, as a generator's that sees none do not.
     """
 
     description: str
@@ -71,6 +72,7 @@ class Side(ABC):
     class_names: Sequence[str]
     longest: int
     step: int | None = None
+    belongs_to_real: bool = True
 
     @property
     @abstractmethod
