@@ -14,8 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.index_cache import Row, rows_of, stamp_of
-from datamodules.video_index import class_names_of, name_a_few, walk
 from evaluation.video_source import Size, VideoSource, as_clip, checked_frames, scaled_and_cut
+from video_io.folders import class_names_of, name_a_few, walk
 
 FRAME_EXTENSIONS = (".jpeg", ".jpg", ".png")
 _EIGHT_BIT_MODES = ("RGB", "RGBA", "L", "LA", "P", "1")

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from datamodules.video_index import name_a_few
+from video_io.folders import name_a_few
 from video_io.reading import middle, scaled_size
 
 Size = tuple[int, int]  # (height, width) in pixels
