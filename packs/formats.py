@@ -1,7 +1,7 @@
 """How the frames of one video lie in a shard: as they are, as JPEGs, or as H.264 packets.
 
-Raw: frame k begins at k * H * W * 3.  The others: one blob a frame, then the T + 1 places between which they lie, counted
-from the video's start (unsigned 64 bits, little endian).
+Raw: frame k begins at k * H * W * 3.  The others: one blob a frame, then the T + 1 places between which they lie,
+counted from the start of the video (unsigned 64 bits, little endian).
 """
 
 import itertools
@@ -80,9 +80,10 @@ class Jpeg:
         """See `Format`."""
         blobs = _blobs(read_at, num_frames, start, stop)
         pictures = [cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR) for blob in blobs]
-        if any(picture is None or picture.shape != (*size, 3) for picture in pictures):
+        good = [picture for picture in pictures if picture is not None and picture.shape == (*size, 3)]
+        if len(good) < stop - start:
             raise ValueError("damaged JPEGs")
-        return np.stack([cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in pictures])
+        return np.stack([cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in good])
 
 
 class H264:

@@ -64,7 +64,8 @@ class Header(NamedTuple):
     """What holds for all videos of a pack: `format` is a key of `packs.formats.FORMATS`.
 
     `shard_bytes` are the sizes of the shards, and `fingerprint` stands for everything that a training can see: frames,
-    labels, captions, splits, and their order.
+    labels, captions, splits, and their order.  `source` is the folder or file that was packed, and `plan` stands for
+    its files as they were and the settings.
     """
 
     format: str
@@ -75,6 +76,7 @@ class Header(NamedTuple):
     shard_bytes: tuple[int, ...]
     fingerprint: str
     source: str
+    plan: str
 
     @property
     def size(self) -> Size:
@@ -98,7 +100,13 @@ def fingerprint_of(frame_format: str, size: Size, class_names: Sequence[str], ro
 
 
 def write_index(
-    pack: Path, frame_format: str, size: Size, class_names: Sequence[str], rows: Sequence[Row], source: str
+    pack: Path,
+    frame_format: str,
+    size: Size,
+    class_names: Sequence[str],
+    rows: Sequence[Row],
+    source: str,
+    plan: str = "",
 ) -> Header:
     """Write the index of finished shards, in one step; from then on the folder is a pack."""
     rows = sorted(rows, key=lambda row: row.status == REFUSED)  # keeps the order within both
@@ -108,7 +116,7 @@ def write_index(
     for row in good:
         shard_bytes[row.shard] = max(shard_bytes[row.shard], row.offset + row.num_bytes)
     fingerprint = fingerprint_of(frame_format, size, class_names, rows)
-    header = Header(frame_format, *size, tuple(class_names), len(good), tuple(shard_bytes), fingerprint, source)
+    header = Header(frame_format, *size, tuple(class_names), len(good), tuple(shard_bytes), fingerprint, source, plan)
     columns = {name: [getattr(row, name) for row in rows] for name in Row._fields}
     text = json.dumps({"number": _FORMAT_NUMBER, **header._asdict()})
     table = pa.table(columns, schema=_SCHEMA.with_metadata({_KEY: text.encode()}))

@@ -8,7 +8,7 @@ import numpy as np
 
 KEY_FRAME_EVERY = 16  # frames: a key frame is number 0, 16, 32, ... and everything after it needs nothing before it
 
-# No B-frames, so packets stand in the order of the frames; no lookahead, which is not reproducible with x264's assembly.
+# No B-frames, so packets stand in the order of the frames; no lookahead, which x264's assembly does not reproduce.
 _X264 = f"keyint={KEY_FRAME_EVERY}:min-keyint={KEY_FRAME_EVERY}:scenecut=0:bframes=0:open-gop=0:repeat-headers=1"
 _BT601 = 6
 _LIMITED_RANGE = 1
