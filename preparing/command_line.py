@@ -76,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("either --output PACK to pack, or --check to look only")
     if options.processes < 1:
         raise ValueError(f"processes is {options.processes}; it must be at least 1")
+    if options.output is not None and options.output.resolve().is_relative_to(options.source.resolve()):
+        raise ValueError(f"{options.output}: lies in what is to be packed; name a folder outside of {options.source}")
     source = read_source(options.source, options.layout, options.ucf_list)
     plan = make_plan(source, Settings(options.format, options.size, options.fps))
     limits = Limits(options.deadline, round(options.memory * 2**20))
