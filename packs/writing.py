@@ -24,8 +24,8 @@ class VideoWriter:
     """
 
     def __init__(self, frame_format: Format, size: Size, write: Callable[[bytes], object]) -> None:
-        self._encoder: Encoder = frame_format.encoder(size)
-        self._has_places = frame_format.has_places
+        self._encoder: Encoder | None = None  # made for the first frame: of many ranges of a file few are at work
+        self._format = frame_format
         self._size = size
         self._write = write
         self._held: list[bytes] | None = None
@@ -48,15 +48,19 @@ class VideoWriter:
         """The next frame, (H, W, 3) uint8."""
         if frame.dtype != np.uint8 or frame.shape != (*self._size, 3):
             raise ValueError(f"a frame to pack must be uint8 {(*self._size, 3)}, not {frame.dtype} {frame.shape}")
+        if self._encoder is None:
+            self._encoder = self._format.encoder(self._size)
         self.num_frames += 1
         self._put_blobs(self._encoder.encode(frame))
 
     def finish(self) -> Packed:
         """Write what is left."""
-        self._put_blobs(self._encoder.finish())
+        if self._encoder is not None:
+            self._put_blobs(self._encoder.finish())
+            self._encoder = None
         if len(self._lengths) != self.num_frames:
             raise ValueError(f"{self.num_frames} frames made {len(self._lengths)} blobs")
-        if self._has_places:
+        if self._format.has_places:
             self._put(places_of(self._lengths))
         return Packed(self.num_frames, self._num_bytes, self._digest.hexdigest())
 

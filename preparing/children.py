@@ -23,6 +23,7 @@ from preparing.file_packing import Request, ShardError, pack_file, refused
 _TRIES = 2
 _MAX_JOBS = 2000  # files, then a child is replaced: decoders leak
 _START_SECONDS = 600.0  # a child imports for seconds, and for minutes on a machine that does much else
+_MAX_LISTENED = 1.0  # seconds that count between two looks: a job that is stopped (Ctrl-Z) hears nothing meanwhile
 _PR_SET_PDEATHSIG = 1
 
 
@@ -57,12 +58,12 @@ class Child:
         self.failures = 0
         self.num_jobs = 0
         self.is_ready = False
-        self.heard = time.monotonic()
+        self.silent_seconds = 0.0
 
     def ask(self, lane: Lane, job: Request, failures: int = 0) -> None:
         """Have it pack a file; the answer comes through `connection`."""
         self.lane, self.job, self.failures = lane, job, failures
-        self.heard = time.monotonic()
+        self.silent_seconds = 0.0
         self.num_jobs += 1
         if self.is_ready:
             with suppress(ConnectionError):  # it has died since: no answer will come, and that is seen
@@ -83,7 +84,7 @@ def run(lanes: Iterable[Lane], num_processes: int, limits: Limits) -> Iterator[t
 
     A file whose child dies or falls silent is tried once more in a fresh child, then refused.
 
-    Raises: ShardError if a shard cannot be written.
+    Raises: ShardError if a shard cannot be written, ChildProcessError if no child can be started.
     """
     waiting = deque(lanes)
     children: list[Child] = []
@@ -93,8 +94,12 @@ def run(lanes: Iterable[Lane], num_processes: int, limits: Limits) -> Iterator[t
             if (job := lane.request()) is not None:
                 children.append(Child(limits))
                 children[-1].ask(lane, job)
+        last = time.monotonic()
         while children:
-            for child in children:
+            now = time.monotonic()
+            listened, last = min(now - last, _MAX_LISTENED), now
+            for child in children.copy():
+                child.silent_seconds += listened
                 rows = _answer(child, children, limits)
                 if rows is None:
                     continue
@@ -115,7 +120,7 @@ def _answer(child: Child, children: list[Child], limits: Limits) -> list[Row] | 
     try:
         while child.connection.poll():
             message = child.connection.recv()
-            child.heard = time.monotonic()
+            child.silent_seconds = 0.0
             if isinstance(message, ShardError):
                 raise message
             if message == "ready":
@@ -124,14 +129,14 @@ def _answer(child: Child, children: list[Child], limits: Limits) -> list[Row] | 
             if isinstance(message, list):
                 return message
         patience = limits.silence_seconds if child.is_ready else _START_SECONDS
-        if time.monotonic() - child.heard < patience:
+        if child.silent_seconds < patience:
             return None
         child.process.kill()
         child.end()
         reason = f"no new frame for {limits.silence_seconds:g} s"
     except (EOFError, ConnectionError):
         if not child.is_ready:
-            raise RuntimeError("a child process cannot be started; is there memory left?") from None
+            raise ChildProcessError("a child process cannot be started; is there memory left?") from None
         reason = f"the decoder died ({_death(child.end())})"
     if child.failures + 1 < _TRIES:
         fresh = children[children.index(child)] = Child(limits)

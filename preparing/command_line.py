@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     """Exit code: 0 when done, 1 if --check refused a file, 2 for a mistake that the user can put right."""
     try:
         return run(parser().parse_args(arguments))
-    except (ValueError, OSError, RuntimeError) as mistake:
+    except (ValueError, OSError) as mistake:
         print(f"prepare.py: {mistake}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Do what the options say.
 
-    Raises: ValueError, OSError or RuntimeError, in one line.
+    Raises: ValueError or OSError, in one line.
     """
     if options.check == (options.output is not None):
         raise ValueError("either --output PACK to pack, or --check to look only")

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -44,13 +44,17 @@ def open_entry(path: Path, kind: str, member: str, fps: float) -> Opened:
     if kind == VIDEO:
         return OpenedVideo(path)
     if kind == STRIP:
-        return OpenedPictures(Strip(path).frames(), fps)
+        frames = Strip(path).frames()
+        return OpenedPictures(frames, fps, lambda: [path.read_bytes()])
     if kind == FRAME_FOLDER:
-        return OpenedPictures(FolderOfPictures(path), fps)
+        folder = FolderOfPictures(path)
+        return OpenedPictures(folder, fps, lambda: map(Path.read_bytes, folder.paths))
     if kind == FRAME_ZIP:
-        return OpenedPictures(PicturesOfZip(path, member), fps)
+        pictures = PicturesOfZip(path, member)
+        return OpenedPictures(pictures, fps, lambda: map(pictures.zip.read, pictures.names))
     if kind == ARRAY:
-        return OpenedPictures(list(video_of_array(path, int(member))), fps)
+        video = video_of_array(path, int(member))
+        return OpenedPictures(list(video), fps, lambda: [video.tobytes()])
     raise ValueError(f"{path}: no kind of entry is called {kind!r}")
 
 
@@ -79,23 +83,24 @@ class OpenedVideo:
 
 
 class OpenedPictures:
-    """A video that lies there as pictures (H, W, 3) uint8 of one size.
+    """A video that lies there as pictures (H, W, 3) uint8 of one size; `contents` are the bytes that they come from.
 
     Raises: ValueError if there is none.
     """
 
-    def __init__(self, pictures: Sequence[np.ndarray], fps: float) -> None:
+    def __init__(self, pictures: Sequence[np.ndarray], fps: float, contents: Callable[[], Iterable[bytes]]) -> None:
         if len(pictures) == 0:
             raise ValueError("holds no picture")
         self.pictures = pictures
+        self.contents = contents
         height, width, _ = pictures[0].shape
         self.properties = VideoProperties(len(pictures), width, height, fps, True)
 
     def sha256(self) -> str:
-        """Of the pixels: a picture is the same video in a folder and in a zip."""
+        """Of the pictures one behind the other: those of a folder are the same in a zip."""
         digest = hashlib.sha256()
-        for picture in self.pictures:
-            digest.update(picture.tobytes())
+        for content in self.contents():
+            digest.update(content)
         return digest.hexdigest()
 
     def times(self) -> np.ndarray:
