@@ -112,17 +112,21 @@ class Progress:
 
     def __init__(self, plan: Plan) -> None:
         self._root = plan.source.root
-        self._bar = tqdm(total=len(plan.tasks), unit="file", smoothing=0.05, mininterval=0.5, dynamic_ncols=True)
+self._plan = plan
+        self._bar: tqdm | None = None  # from the first file on: a mistake is found before, and is one line
         self._clips, self._bytes, self._started = 0, 0, time.monotonic()
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def seen(self, task: Task, rows: Sequence[Row]) -> None:
         """A file is done."""
+        if self._bar is None:
+            self._bar = tqdm(total=len(self._plan.tasks), unit="file", smoothing=0.05, mininterval=0.5)
         for row in rows:
             if row.status != PACKED or row.exact_seek is False:
                 self._bar.write(line_of(row), file=sys.stdout)
