@@ -112,7 +112,7 @@ class Progress:
 
     def __init__(self, plan: Plan) -> None:
         self._root = plan.source.root
-self._plan = plan
+        self._plan = plan
         self._bar: tqdm | None = None  # from the first file on: a mistake is found before, and is one line
         self._clips, self._bytes, self._started = 0, 0, time.monotonic()
 
