@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from datamodules.splits import read_list
-from datamodules.video_index import walk
 from evaluation.array_videos import ARRAY_EXTENSIONS, LAYOUTS, ArrayVideos
-from evaluation.frame_folders import FRAME_EXTENSIONS, FrameFolders, is_frame
+from evaluation.frame_folders import FrameFolders
 from evaluation.video_files import VideoFiles
 from evaluation.video_source import VideoSource
+from video_io.folders import walk
+from video_io.pictures import FRAME_EXTENSIONS, is_frame
 from video_io.reading import VIDEO_EXTENSIONS, is_video
 
 ACCEPTED = (

@@ -5,7 +5,7 @@ megabytes, and a reader that lives in a parent process hangs or aborts its forke
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,8 +49,10 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_EXTENSIONS
 
 
-def probe(path: str | Path) -> VideoProperties:
+def probe(path: str | Path, try_seeking: bool = True) -> VideoProperties:
     """Measure a video, and try whether seeking in it is exact, for which it is decoded once.
+
+    Without `try_seeking` it is not decoded, and `exact_seek` is False.
 
     Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded.
     """
@@ -62,7 +64,7 @@ def probe(path: str | Path) -> VideoProperties:
         raise _unreadable(path) from error
     num_frames = len(reader)
     del reader
-    return VideoProperties(num_frames, width, height, fps, seeks_exactly(path))
+    return VideoProperties(num_frames, width, height, fps, try_seeking and seeks_exactly(path))
 
 
 def read_clip(
@@ -90,12 +92,47 @@ def read_clip(
     if size is None:
         return _as_clip(_decode_own_size(path, frame_indices, properties))
     crop = (size, size) if isinstance(size, int) else size
-    width, height = scaled_size((properties.width, properties.height), crop)
-    enlarged = next(factor for factor in itertools.count(1) if _can_scale_to(factor * width))
-    frames = _decode(path, frame_indices, properties.exact_seek, (enlarged * width, enlarged * height))
-    if enlarged > 1:
-        frames = frames.reshape(-1, height, enlarged, width, enlarged, 3).mean((2, 4)).round().astype(np.uint8)
-    return _as_clip(middle(frames, crop))
+    target, enlarged = _scaling(properties, crop)
+    frames = _decode(path, frame_indices, properties.exact_seek, target)
+    return _as_clip(middle(_reduced(frames, enlarged), crop))
+
+
+def frames_in_order(
+    path: str | Path, size: tuple[int, int], properties: VideoProperties, stop: int | None = None
+) -> Iterator[np.ndarray]:
+    """Every frame from the first on, scaled and cut as `read_clip` does it: the same pixels, (height, width, 3) uint8.
+
+    In order decord is right also where it seeks to wrong frames.
+
+    Args:
+        path: of the video file.
+        size: (height, width) of the frames, in pixels.
+        properties: of the video, see `probe`.
+        stop: the first frame that is not wanted any more; None goes on to the end.
+
+    Raises: FileNotFoundError if there is no such file, UnreadableVideoError if a frame cannot be decoded.
+    """
+    target, enlarged = _scaling(properties, size)
+    reader = _open(path, target)
+    for index in range(len(reader) if stop is None else min(stop, len(reader))):
+        try:
+            frame = reader.next().asnumpy()
+        except (*_DECORD_ERRORS, StopIteration) as error:
+            raise UnreadableVideoError(f"{path}: frame {index} of {len(reader)} cannot be decoded") from error
+        yield middle(_reduced(frame[None], enlarged), size)[0]
+
+
+def frame_times(path: str | Path) -> np.ndarray:
+    """When each frame is shown, in seconds after the first: (T,) float64, rising.
+
+    Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded.
+    """
+    reader = _open(path)
+    try:
+        starts = np.asarray(reader.get_frame_timestamp(range(len(reader))), np.float64)[:, 0]
+    except _DECORD_ERRORS as error:
+        raise _unreadable(path) from error
+    return starts - starts[0]
 
 
 def scaled_size(source_size: tuple[int, int], crop: tuple[int, int]) -> tuple[int, int]:
@@ -114,6 +151,22 @@ def middle(frames: np.ndarray, crop: tuple[int, int]) -> np.ndarray:
     crop_height, crop_width = crop
     top, left = (frames.shape[1] - crop_height) // 2, (frames.shape[2] - crop_width) // 2
     return frames[:, top : top + crop_height, left : left + crop_width]
+
+
+def _scaling(properties: VideoProperties, crop: tuple[int, int]) -> tuple[tuple[int, int], int]:
+    """The (width, height) to decode at so that `crop` is just covered, and how many times too large that is."""
+    width, height = scaled_size((properties.width, properties.height), crop)
+    enlarged = next(factor for factor in itertools.count(1) if _can_scale_to(factor * width))
+    return (enlarged * width, enlarged * height), enlarged
+
+
+def _reduced(frames: np.ndarray, factor: int) -> np.ndarray:
+    """Frames (T, height, width, 3) with each square of `factor` pixels averaged."""
+    if factor == 1:
+        return frames
+    num_frames, height, width, _ = frames.shape
+    squares = frames.reshape(num_frames, height // factor, factor, width // factor, factor, 3)
+    return squares.mean((2, 4)).round().astype(np.uint8)
 
 
 def _as_clip(frames: np.ndarray) -> Tensor:

@@ -7,7 +7,8 @@ from PIL import Image
 
 from datamodules.index_cache import cache_file
 from evaluation import frame_folders
-from evaluation.frame_folders import FrameFolders, natural
+from evaluation.frame_folders import FrameFolders
+from video_io.pictures import natural
 
 
 def save(path: Path, pixels: np.ndarray | None = None) -> None:

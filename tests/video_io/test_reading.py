@@ -11,6 +11,8 @@ from tests.numbered_videos import board, read_clip_numbers, write_numbered, writ
 from video_io.reading import (
     UnreadableVideoError,
     VideoProperties,
+    frame_times,
+    frames_in_order,
     is_video,
     probe,
     read_clip,
@@ -225,3 +227,22 @@ def test_real_videos():
         start = properties.num_frames // 2
         clip = read_clip(path, range(start, start + 16), 64)
         np.testing.assert_allclose(clip.permute(1, 2, 3, 0).numpy(), truth[start : start + 16], atol=2)
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), [EXACT[0], NOT_EXACT[0], NOT_EXACT[2]])
+@pytest.mark.parametrize("size", [(64, 64), (24, 16), (47, 81)])
+def test_frames_in_order_are_those_of_a_clip(tmp_path, name, codec, options, size):
+    path = write_numbered(tmp_path / name, num_frames=40, width=96, codec=codec, **options)
+    properties = probe(path, try_seeking=False)
+    assert not properties.exact_seek
+    frames = np.stack(list(frames_in_order(path, size, properties)))
+    assert frames.shape == (40, *size, 3)
+    assert np.array_equal(frames, read_clip(path, range(40), size).permute(1, 2, 3, 0).numpy())
+    assert len(list(frames_in_order(path, size, properties, stop=7))) == 7
+
+
+def test_frame_times_begin_with_zero(tmp_path):
+    times = frame_times(write_numbered(tmp_path / "a.mp4", num_frames=10, fps=20))
+    assert np.allclose(times, np.arange(10) / 20)
+    with pytest.raises(FileNotFoundError):
+        frame_times(tmp_path / "none.mp4")
