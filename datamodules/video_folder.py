@@ -4,7 +4,7 @@ import hashlib
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from datamodules.clip_dataset import ClipDataset, FixedClipDataset
 from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
+from datamodules.sampling_rules import Sampling
 from datamodules.splits import split_by_fraction, split_by_lists
 from datamodules.video_index import Video, VideoIndex, index_videos, long_enough
 from video_io.pixels import uint8_to_float
@@ -22,14 +23,19 @@ SPLITS = ("train", "validation")
 class VideoFolder(LightningDataModule):
     """Clips from a folder of mp4, avi, webm, mkv or mov files: every clip is decoded when it is needed.
 
-    Training sees an endless stream of clips in one endless epoch (`max_steps` ends it), each video once before any
-    comes again.  The clip at each position is a function of (seed, position) alone, see `datamodules.clip_sampling`; a
-    resumed run goes on at position `global_step` * `batch_size`.
+    Training sees an endless stream of clips in one endless epoch (`max_steps` ends it).  The clip at each position is a
+    function of (seed, position) alone, see `datamodules.clip_sampling`; a resumed run goes on at position `global_step`
+    * `batch_size`.
 
     Args:
         root: folder of the videos, at any depth.  The first folder below it is the class; without folders, one class.
         num_frames: T, frames of a clip; at least 1.
         frame_stride: every how many frames of the video; 1 takes each.
+        max_frame_stride: draw a stride for each training clip from `frame_stride` to this, uniformly over those that
+            fit the video: clips at several speeds.  None keeps `frame_stride`, with which clips are measured, too.
+        sampling: "by_video" takes one clip of every video before any comes again; "by_clip" every possible clip, by its
+            first frame, before any comes again, so that long videos count for more; "by_class" every class equally
+            often, and in it every video before any comes again.
         size: height and width of a clip in pixels; the video's short side is scaled to it and the middle cut out.
         batch_size: clips of a training step, of all processes together.
         num_workers: processes that decode, for each training process; 0 decodes in the training process.
@@ -54,6 +60,8 @@ class VideoFolder(LightningDataModule):
         root: str,
         num_frames: int = 16,
         frame_stride: int = 1,
+        max_frame_stride: int | None = None,
+        sampling: Sampling = "by_video",
         size: int = 64,
         batch_size: int = 16,
         num_workers: int = 2,
@@ -77,9 +85,17 @@ class VideoFolder(LightningDataModule):
         ):
             if number < least:
                 raise ValueError(f"{name} is {number}; it must be at least {least}")
+        if max_frame_stride is not None and max_frame_stride < frame_stride:
+            raise ValueError(
+                f"max_frame_stride is {max_frame_stride}; it must be at least frame_stride, {frame_stride}"
+            )
+        if sampling not in get_args(Sampling):
+            raise ValueError(f"sampling is {sampling!r}; it must be one of {', '.join(get_args(Sampling))}")
         self.root = root
         self.num_frames = num_frames
         self.frame_stride = frame_stride
+        self.max_frame_stride = max_frame_stride
+        self.sampling = sampling
         self.size = size
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -97,7 +113,7 @@ class VideoFolder(LightningDataModule):
 
     @property
     def clip_span(self) -> int:
-        """Frames of the video from a clip's first to its last, both counted."""
+        """Frames of the video from a clip's first to its last, both counted, at the least stride."""
         return (self.num_frames - 1) * self.frame_stride + 1
 
     @property
@@ -145,10 +161,16 @@ class VideoFolder(LightningDataModule):
             start_step=(trainer.global_step if trainer else 0) + self.num_skipped_batches,
         )
         videos = self.videos("train")
-        choose = TrainingClips([video.num_frames for video in videos], self.clip_span, self.seed, self.flip)
-        dataset = ClipDataset(
-            Path(self.root), videos, choose, self.num_frames, self.frame_stride, self.size, self.keep_decoded
+        choose = TrainingClips(
+            [video.num_frames for video in videos],
+            self.num_frames,
+            self.seed,
+            self.flip,
+            range(self.frame_stride, (self.max_frame_stride or self.frame_stride) + 1),
+            self.sampling,
+            [video.label for video in videos],
         )
+        dataset = ClipDataset(Path(self.root), videos, choose, self.num_frames, self.size, self.keep_decoded)
         return ClipLoader(dataset, batches, self.num_workers)
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
@@ -159,14 +181,13 @@ class VideoFolder(LightningDataModule):
         if num_clips < 1:
             raise ValueError(f"num_clips is {num_clips}; it must be at least 1")
         videos = self._videos_to_measure_on(split)
-        choose = EvaluationClips([video.num_frames for video in videos], self.clip_span, self.seed)
+        choose = EvaluationClips([video.num_frames for video in videos], self.num_frames, self.seed, self.frame_stride)
         return FixedClipDataset(
             num_clips=num_clips,
             root=Path(self.root),
             videos=videos,
             choose=choose,
             num_frames=self.num_frames,
-            frame_stride=self.frame_stride,
             size=self.size,
         )
 
