@@ -35,9 +35,9 @@ class ClipChoice(NamedTuple):
 class TrainingClips:
     """The endless stream of training clips.
 
-    The sampling rule says which video stands at a position, and by clip also where the clip starts.  The stride, uniform
-    over those of `strides` that fit, the start frame, uniform over all that then fit, and the flip, with probability
-    1/2, are drawn from (seed, position).
+    The sampling rule says which video stands at a position, and by clip also where the clip starts.  The stride,
+    uniform over those of `strides` that fit, the start frame, uniform over all that then fit, and the flip, with
+    probability 1/2, are drawn from (seed, position).
 
     Args:
         lengths: frames of each video.

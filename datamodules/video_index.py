@@ -143,7 +143,7 @@ def _measure(root: Path, paths: Sequence[str]) -> dict[str, Row]:
     unreadable = [path for path in paths if path not in rows]
     if unreadable:
         raise UnreadableVideoError(
-            f"{root}: decord cannot decode {len(unreadable)} of {len(paths)} videos: {name_a_few(unreadable)}; "
+            f"{root}: cannot decode {len(unreadable)} of {len(paths)} videos: {name_a_few(unreadable)}; "
             "repair, convert or remove them"
         )
     return rows

@@ -1,7 +1,8 @@
-"""Reading video files with decord; no other file imports it.
+"""Reading video files: with decord where it seeks exactly, otherwise with PyAV, in order from the first frame.
 
-A reader is opened for one request and dropped at once.  Kept open, it decodes ahead in its own thread and holds tens of
-megabytes, and a reader that lives in a parent process hangs or aborts its forked workers.
+No other file imports decord.  Its reader is opened for one request and dropped at once.  Kept open, it decodes ahead in
+its own thread and holds tens of megabytes, and a reader that lives in a parent process hangs or aborts its forked
+workers.
 """
 
 import itertools
@@ -15,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-VIDEO_EXTENSIONS = (".avi", ".mkv", ".mov", ".mp4", ".webm")
+from video_io.in_order import PYAV_ERRORS, decode_in_order, measure
+
+VIDEO_EXTENSIONS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 
 _DECORD_ERRORS = (RuntimeError, AssertionError, decord.DECORDError)
 # How `seeks_exactly` tries a file: runs of so many frames, at this width and height in pixels.
@@ -23,6 +26,10 @@ _CHECKED_RUN = 4
 _NUM_CHECKED_KEY_FRAMES = 4
 _MAX_CHECKED_FRAMES = 3000
 _CHECK_SIZE = (64, 64)
+_LARGEST_DIFFERENCE = 2.0  # mean over a frame of decord's and PyAV's pixels, whose conversions of some formats differ
+# AVI and MPEG program streams store no time of display, and decord's answer near the end changes between calls; in WMV
+# it may be right in a few places and wrong in others.
+_NEVER_EXACT = (".avi", ".mpeg", ".mpg", ".wmv")
 
 decord.logging.set_level(decord.logging.QUIET)
 
@@ -34,7 +41,8 @@ class UnreadableVideoError(ValueError):
 class VideoProperties(NamedTuple):
     """What a video is: `width` and `height` in pixels as displayed (rotation applied), `fps` in frames per second.
 
-    `exact_seek` is False if decord returns other frames after a seek than in order (see `seeks_exactly`).
+    `exact_seek` chooses the reader: True is decord, which seeks; False is PyAV, in order from the first frame, for
+    files that decord cannot open and those in which it finds wrong frames (see `seeks_exactly`).
     """
 
     num_frames: int
@@ -50,19 +58,18 @@ def is_video(path: Path) -> bool:
 
 
 def probe(path: str | Path) -> VideoProperties:
-    """Measure a video, and try whether seeking in it is exact, for which it is decoded once.
+    """Measure a video, and try whether seeking in it is exact, for which it is decoded.
 
     Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded.
     """
+    if not seeks_exactly(path):
+        try:
+            return VideoProperties(*measure(path), exact_seek=False)
+        except PYAV_ERRORS as error:
+            raise _unreadable(path) from error
     reader = _open(path)
-    try:
-        height, width, _ = reader[0].shape
-        fps = float(reader.get_avg_fps())
-    except _DECORD_ERRORS as error:
-        raise _unreadable(path) from error
-    num_frames = len(reader)
-    del reader
-    return VideoProperties(num_frames, width, height, fps, seeks_exactly(path))
+    height, width, _ = reader[0].shape
+    return VideoProperties(len(reader), width, height, float(reader.get_avg_fps()), exact_seek=True)
 
 
 def read_clip(
@@ -73,7 +80,7 @@ def read_clip(
 ) -> Tensor:
     """Read frames as a clip: scaled until they just cover `size`, the aspect kept, the middle cut out.
 
-    Scaling is antialiased and done by decord while it decodes.  Rotation metadata is applied before scaling.
+    Scaling is antialiased and done while decoding, alike by both readers.  Rotation metadata is applied before scaling.
 
     Args:
         path: of the video file.
@@ -88,7 +95,8 @@ def read_clip(
     """
     properties = properties or probe(path)
     if size is None:
-        return _as_clip(_decode_own_size(path, frame_indices, properties))
+        exact_seek = properties.exact_seek and _can_scale_to(properties.width)
+        return _as_clip(_decode(path, frame_indices, exact_seek, (-1, -1)))
     crop = (size, size) if isinstance(size, int) else size
     width, height = scaled_size((properties.width, properties.height), crop)
     enlarged = next(factor for factor in itertools.count(1) if _can_scale_to(factor * width))
@@ -121,14 +129,6 @@ def _as_clip(frames: np.ndarray) -> Tensor:
     return torch.from_numpy(frames).permute(3, 0, 1, 2).contiguous()
 
 
-def _decode_own_size(path: str | Path, indices: Sequence[int], properties: VideoProperties) -> np.ndarray:
-    """Frames (T, height, width, 3) as they are; for the widths of `_can_scale_to` row padding is cut off."""
-    width, height = properties.width, properties.height
-    exact_seek = properties.exact_seek and _can_scale_to(width)  # decord gives padded frames one at a time only
-    frames = _decode(path, indices, exact_seek, (-1, -1))
-    return frames.reshape(len(frames), height, -1)[:, :, : 3 * width].reshape(-1, height, width, 3)
-
-
 def _can_scale_to(width: int) -> bool:
     """Whether decord can return RGB frames of this width, which it cannot for 8, 12, 16, 24, 48 and 72.
 
@@ -140,17 +140,24 @@ def _can_scale_to(width: int) -> bool:
 
 
 def seeks_exactly(path: str | Path) -> bool:
-    """Whether decord finds the same frames after a seek as in order: at the end, in the middle and after key frames.
+    """Whether decord opens a file and finds the right frames after a seek: at the end, the middle and key frames.
 
     decord 0.6 seeks to wrong frames without a word in some files: MPEG-2, and H.264 and HEVC with open groups of
-    pictures.  In order from frame 0 the same files are right.  AVI is never taken as exact: it stores no time of
-    display, and with B-frames decord's answer near the end changes from one call to the next.  Of a video of more than
-    3000 frames only the first 3000 are compared.
+    pictures.  After a seek there must be exactly the frames that decord finds in order, and those must be PyAV's.  AVI,
+    WMV and MPEG program streams are never taken as exact.  Of a video of more than 3000 frames only the first 3000 are
+    compared.
 
-    Raises: UnreadableVideoError if a frame cannot be decoded.
+    Raises: FileNotFoundError if there is no such file.
     """
-    if Path(path).suffix.lower() == ".avi":
+    if Path(path).suffix.lower() in _NEVER_EXACT and Path(path).exists():
         return False
+    try:
+        return _agrees_with_itself_and_pyav(path)
+    except (UnreadableVideoError, IndexError, *PYAV_ERRORS):
+        return False
+
+
+def _agrees_with_itself_and_pyav(path: str | Path) -> bool:
     reader = _open(path, _CHECK_SIZE)
     num_frames = min(len(reader), _MAX_CHECKED_FRAMES)
     key_frames = [index for index in reader.get_key_indices() if 0 < index < num_frames]
@@ -160,7 +167,11 @@ def seeks_exactly(path: str | Path) -> bool:
     starts |= {index + after for index in some_key_frames for after in range(3) if index + after < num_frames}
     runs = [range(start, min(start + _CHECKED_RUN, num_frames)) for start in starts]
     wanted = sorted(set().union(*runs))
-    in_order = dict(zip(wanted, _decode(path, wanted, False, _CHECK_SIZE), strict=True))
+    frames = _decode_in_order(_open(path, _CHECK_SIZE), wanted)
+    difference = np.abs(frames.astype(np.float32) - decode_in_order(path, wanted, _CHECK_SIZE)).mean((1, 2, 3))
+    if difference.max() > _LARGEST_DIFFERENCE:
+        return False
+    in_order = dict(zip(wanted, frames, strict=True))
     for run in runs:
         for index, frame in zip(run, _decode(path, run, True, _CHECK_SIZE), strict=True):
             if not np.array_equal(frame, in_order[index]):
@@ -170,12 +181,21 @@ def seeks_exactly(path: str | Path) -> bool:
 
 def _decode(path: str | Path, indices: Sequence[int], exact_seek: bool, target: tuple[int, int]) -> np.ndarray:
     """Frames (T, height, width, C) uint8, scaled to `target` (width, height); (-1, -1) keeps their size."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such video file")
+    if not exact_seek:
+        try:
+            return decode_in_order(path, indices, target)
+        except IndexError as error:
+            raise ValueError(str(error)) from error
+        except PYAV_ERRORS as error:
+            raise _unreadable(path) from error
     reader = _open(path, target)
     if len(indices) == 0 or min(indices) < 0 or max(indices) >= len(reader):
         raise ValueError(f"{path}: frames {list(indices)} asked for, but it has frames 0 to {len(reader) - 1}")
     try:
-        return reader.get_batch(list(indices)).asnumpy() if exact_seek else _decode_in_order(reader, indices)
-    except (*_DECORD_ERRORS, StopIteration) as error:
+        return reader.get_batch(list(indices)).asnumpy()
+    except _DECORD_ERRORS as error:
         raise _unreadable(path) from error
 
 
@@ -199,4 +219,4 @@ def _open(path: str | Path, target: tuple[int, int] = (-1, -1)) -> decord.VideoR
 
 
 def _unreadable(path: str | Path) -> UnreadableVideoError:
-    return UnreadableVideoError(f"{path}: decord cannot decode this file; repair it, convert it to mp4 or remove it")
+    return UnreadableVideoError(f"{path}: cannot decode this file; repair it, convert it to mp4 or remove it")

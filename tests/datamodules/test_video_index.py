@@ -104,7 +104,7 @@ def test_same_size_other_time_is_opened_again(root, opened):
         lambda text: "",
         lambda text: text[: len(text) // 2],
         lambda text: "[1, 2]",
-        lambda text: text.replace('"format": 1', '"format": 0'),
+        lambda text: text.replace('"format": 2', '"format": 0'),
         lambda text: text.replace("num_frames", "num"),
         lambda text: text.replace("sha256", "md5"),
         lambda text: text.replace("stamp", "time"),
