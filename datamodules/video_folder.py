@@ -21,7 +21,7 @@ SPLITS = ("train", "validation")
 
 
 class VideoFolder(LightningDataModule):
-    """Clips from a folder of mp4, avi, webm, mkv or mov files: every clip is decoded when it is needed.
+    """Clips from a folder of video files (mp4, webm, mkv, mov, avi, gif, ...): each is decoded when it is needed.
 
     Training sees an endless stream of clips in one endless epoch (`max_steps` ends it).  The clip at each position is a
     function of (seed, position) alone, see `datamodules.clip_sampling`; a resumed run goes on at position `global_step`
@@ -135,11 +135,15 @@ class VideoFolder(LightningDataModule):
         """Index the folder into the cache, which takes time once; checks what can be checked."""
         self.setup()
 
+    def read_index(self) -> VideoIndex:
+        """Every video of the data set."""
+        return index_videos(self.root)
+
     def setup(self, stage: str | None = None) -> None:
         """Read the index and divide it into splits; does nothing the second time."""
         if self._index is not None:
             return
-        index = index_videos(self.root)
+        index = self.read_index()
         train, validation = self._split([video.path for video in index.videos])
         used = [video for video in index.videos if video.path in train or video.path in validation]
         long = long_enough(used, self.clip_span, self.skip_short_videos)

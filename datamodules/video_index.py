@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from datamodules.index_cache import Row, rows_of, stamp_of
 from tensor_files.whole_files import sha256_of
+from video_io.pictures import PICTURE_EXTENSIONS, is_picture
 from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, VideoProperties, is_video, probe
 
 _NUM_NAMED = 3  # files that an error message names
@@ -45,11 +46,15 @@ class VideoIndex:
     videos: tuple[Video, ...]
 
 
-def index_videos(root: str | Path) -> VideoIndex:
+def index_videos(root: str | Path, pictures: bool = False) -> VideoIndex:
     """Index every video below a folder, at any depth; files and folders whose name starts with "." are left out.
 
     The class of a video is the first folder on its path below `root`; a folder without sub-folders is one class.
     Opens no file that the cache knows with the same size and modification time.
+
+    Args:
+        root: the folder.
+        pictures: index the pictures there, each as a video of one frame, instead of the videos.
 
     Raises: FileNotFoundError if there is no such folder; ValueError, in one line, if it is a file, holds no video,
         holds videos both beside and inside class folders, or holds a video that cannot be decoded.
@@ -59,11 +64,12 @@ def index_videos(root: str | Path) -> VideoIndex:
         raise FileNotFoundError(f"{root}: no such folder; root must name the folder that holds the videos")
     if not root.is_dir():
         raise ValueError(f"{root}: is a file; root must name the folder that holds the videos")
-    paths = sorted(walk(root, is_video))
+    paths = sorted(walk(root, is_picture if pictures else is_video))
     if not paths:
-        raise ValueError(f"{root}: no video in this folder; looked for {', '.join(VIDEO_EXTENSIONS)}")
+        kind, extensions = ("picture", PICTURE_EXTENSIONS) if pictures else ("video", VIDEO_EXTENSIONS)
+        raise ValueError(f"{root}: no {kind} in this folder; looked for {', '.join(extensions)}")
     class_names = class_names_of(root, paths)
-    rows = _measure(root, paths)
+    rows = _measure(root, paths, "pictures" if pictures else "")
     videos = tuple(
         Video(
             path=path,
@@ -132,18 +138,19 @@ def class_names_of(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
     return (root.resolve().name,)
 
 
-def _measure(root: Path, paths: Sequence[str]) -> dict[str, Row]:
+def _measure(root: Path, paths: Sequence[str], kind: str) -> dict[str, Row]:
     """The row of each path, with its sha256 and properties: from the cache where the file is unchanged."""
     rows = rows_of(
         root,
         {path: stamp_of(root / path) for path in paths},
         lambda unknown: _open_videos(root, unknown),
         lambda row: (row["sha256"], VideoProperties(**row["properties"])),
+        kind,
     )
     unreadable = [path for path in paths if path not in rows]
     if unreadable:
         raise UnreadableVideoError(
-            f"{root}: cannot decode {len(unreadable)} of {len(paths)} videos: {name_a_few(unreadable)}; "
+            f"{root}: cannot decode {len(unreadable)} of {len(paths)} {kind or 'videos'}: {name_a_few(unreadable)}; "
             "repair, convert or remove them"
         )
     return rows

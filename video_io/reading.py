@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from video_io.cropping import middle, scaled_size
 from video_io.in_order import PYAV_ERRORS, decode_in_order, measure
+from video_io.pictures import is_picture, read_picture
 
 VIDEO_EXTENSIONS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 
@@ -60,8 +62,13 @@ def is_video(path: Path) -> bool:
 def probe(path: str | Path) -> VideoProperties:
     """Measure a video, and try whether seeking in it is exact, for which it is decoded.
 
+    A picture is a video of one frame, which lasts a second.
+
     Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded.
     """
+    if is_picture(Path(path)):
+        _, height, width, _ = _read_picture(path, None).shape
+        return VideoProperties(1, width, height, 1.0, exact_seek=True)
     if not seeks_exactly(path):
         try:
             return VideoProperties(*measure(path), exact_seek=False)
@@ -93,6 +100,10 @@ def read_clip(
     Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded, ValueError if a
         frame lies outside the video.
     """
+    if is_picture(Path(path)):
+        if list(frame_indices) != [0]:
+            raise ValueError(f"{path}: frames {list(frame_indices)} asked for, but a picture has frame 0 alone")
+        return _as_clip(_read_picture(path, (size, size) if isinstance(size, int) else size))
     properties = properties or probe(path)
     if size is None:
         exact_seek = properties.exact_seek and _can_scale_to(properties.width)
@@ -104,24 +115,6 @@ def read_clip(
     if enlarged > 1:
         frames = frames.reshape(-1, height, enlarged, width, enlarged, 3).mean((2, 4)).round().astype(np.uint8)
     return _as_clip(middle(frames, crop))
-
-
-def scaled_size(source_size: tuple[int, int], crop: tuple[int, int]) -> tuple[int, int]:
-    """The least (width, height) with the aspect of `source_size` (width, height) that covers `crop` (height, width).
-
-    One side is that of the crop, the other to the nearest pixel.
-    """
-    width, height = source_size
-    crop_height, crop_width = crop
-    over, under = (crop_width, width) if crop_width * height >= crop_height * width else (crop_height, height)
-    return (2 * width * over + under) // (2 * under), (2 * height * over + under) // (2 * under)
-
-
-def middle(frames: np.ndarray, crop: tuple[int, int]) -> np.ndarray:
-    """The middle of frames (T, height, width, C), `crop` (height, width) in size."""
-    crop_height, crop_width = crop
-    top, left = (frames.shape[1] - crop_height) // 2, (frames.shape[2] - crop_width) // 2
-    return frames[:, top : top + crop_height, left : left + crop_width]
 
 
 def _as_clip(frames: np.ndarray) -> Tensor:
@@ -177,6 +170,16 @@ def _agrees_with_itself_and_pyav(path: str | Path) -> bool:
             if not np.array_equal(frame, in_order[index]):
                 return False
     return True
+
+
+def _read_picture(path: str | Path, crop: tuple[int, int] | None) -> np.ndarray:
+    """(1, height, width, 3) uint8."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such picture")
+    try:
+        return read_picture(path, crop)[None]
+    except ValueError as error:
+        raise UnreadableVideoError(str(error)) from error
 
 
 def _decode(path: str | Path, indices: Sequence[int], exact_seek: bool, target: tuple[int, int]) -> np.ndarray:

@@ -152,7 +152,7 @@ def test_without_a_cache_it_works_and_warns(root, cache_folder):
         (
             lambda root: (root / "empty").mkdir() or root / "empty",
             ValueError,
-            "looked for .avi, .mkv, .mov, .mp4, .webm",
+            "looked for .avi, .gif, .m4v, .mkv, .mov, .mp4, .mpeg, .mpg, .webm, .wmv",
         ),
         (
             lambda root: shutil.copy(root / "bow/person0_0.mp4", root / "a.mp4") and root,
