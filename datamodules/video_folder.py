@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
+from datamodules.augmentation import ClipAugmentation
 from datamodules.clip_dataset import ClipDataset, FixedClipDataset
 from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
@@ -49,6 +50,7 @@ class VideoFolder(LightningDataModule):
         keep_decoded: decode each training video once and keep its frames in memory, for sets that fit there: videos *
             frames * 3 * size^2 bytes for each worker; with num_workers 0, once.
         skip_short_videos: leave out videos shorter than a clip, with a warning, instead of stopping.
+        augmentation: changes of place, color and time, on the device, of training clips alone; None changes nothing.
 
     Shapes: training batches are dict(clip=(B, C, T, H, W), label=(B,) int64), `clip` uint8 up to the device and float32
         in [-1, 1] in the training step; B = batch_size / processes.
@@ -73,6 +75,7 @@ class VideoFolder(LightningDataModule):
         validation_list: str | None = None,
         keep_decoded: bool = False,
         skip_short_videos: bool = False,
+        augmentation: ClipAugmentation | None = None,
     ) -> None:
         super().__init__()
         for name, number, least in (
@@ -107,6 +110,7 @@ class VideoFolder(LightningDataModule):
         self.validation_list = validation_list
         self.keep_decoded = keep_decoded
         self.skip_short_videos = skip_short_videos
+        self.augmentation = augmentation
         self.num_skipped_batches = 0  # of the stream, before the trainer's step: those that a run leaves out
         self._index: VideoIndex | None = None
         self._splits: dict[str, tuple[Video, ...]] = {}
@@ -196,8 +200,11 @@ class VideoFolder(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Make float32 in [-1, 1] of the uint8 clips, on the device."""
-        return {**batch, "clip": uint8_to_float(batch["clip"])}
+        """Make float32 in [-1, 1] of the uint8 clips, and augment them, on the device."""
+        clips = uint8_to_float(batch["clip"])
+        if self.augmentation is not None:
+            clips = self.augmentation(clips, batch["position"], self.seed)
+        return {**batch, "clip": clips}
 
     def videos(self, split: str) -> tuple[Video, ...]:
         """The videos of a split, "train" or "validation"; none in a validation split that was not asked for."""

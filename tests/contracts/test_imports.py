@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "networks": {"tensor_files"},
     "metrics": {"tensor_files"},
     "video_io": set(),
-    "datamodules": {"video_io", "tensor_files"},
+    "datamodules": {"video_io", "tensor_files", "losses.augmentation_transforms"},
     "lightning_modules": {"networks.base", "losses.base", "losses.across_processes", "tensor_files"},
     "callbacks": {"metrics", "video_io", "tensor_files"},
     "experiment": OURS - {"benchmarks", "evaluation", "sampling", "slurm"},
