@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.clip_sampling import ClipChoice
-from datamodules.video_index import Video
+from datamodules.video_table import Video
 from video_io.reading import read_clip
 
 

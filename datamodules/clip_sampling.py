@@ -52,13 +52,13 @@ class TrainingClips:
 
     def __init__(
         self,
-        lengths: Sequence[int],
+        lengths: Sequence[int] | np.ndarray,
         num_frames: int,
         seed: int,
         flip: bool,
         strides: range = range(1, 2),
         sampling: Sampling = "by_video",
-        labels: Sequence[int] = (),
+        labels: Sequence[int] | np.ndarray = (),
     ) -> None:
         self.lengths = np.asarray(lengths, dtype=np.int32)
         self.num_frames = num_frames
@@ -96,7 +96,7 @@ class EvaluationClips:
     (seed, i).  Arguments as for `TrainingClips`, whose positions share no random numbers with these.
     """
 
-    def __init__(self, lengths: Sequence[int], num_frames: int, seed: int, frame_stride: int = 1) -> None:
+    def __init__(self, lengths: Sequence[int] | np.ndarray, num_frames: int, seed: int, frame_stride: int = 1) -> None:
         self.num_starts = _num_starts(np.asarray(lengths, dtype=np.int32), num_frames, frame_stride)
         self.seed = seed
         self.frame_stride = frame_stride

@@ -69,7 +69,8 @@ class ByClass:
 
     def __init__(self, labels: Sequence[int] | np.ndarray, seed: int) -> None:
         self.videos = np.argsort(labels, kind="stable")  # class after class
-        self.sizes = np.unique(np.asarray(labels), return_counts=True)[1].tolist()
+        counts = np.bincount(np.asarray(labels))
+        self.sizes = counts[counts > 0].tolist()
         self.starts = np.cumsum([0, *self.sizes]).tolist()
         self.seed = seed
 

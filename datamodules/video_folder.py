@@ -1,11 +1,11 @@
 """A folder of videos as a LightningDataModule."""
 
 import hashlib
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
@@ -15,7 +15,8 @@ from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
 from datamodules.sampling_rules import Sampling
 from datamodules.splits import split_by_fraction, split_by_lists
-from datamodules.video_index import Video, VideoIndex, index_videos, long_enough
+from datamodules.video_index import VideoIndex, index_videos, long_enough
+from datamodules.video_table import VideoTable
 from video_io.pixels import uint8_to_float
 
 SPLITS = ("train", "validation")
@@ -113,7 +114,7 @@ class VideoFolder(LightningDataModule):
         self.augmentation = augmentation
         self.num_skipped_batches = 0  # of the stream, before the trainer's step: those that a run leaves out
         self._index: VideoIndex | None = None
-        self._splits: dict[str, tuple[Video, ...]] = {}
+        self._splits: dict[str, VideoTable] = {}
 
     @property
     def clip_span(self) -> int:
@@ -133,7 +134,7 @@ class VideoFolder(LightningDataModule):
     @property
     def fps(self) -> float:
         """Frames per second of a clip: the median over the videos, divided by `frame_stride`."""
-        return statistics.median(video.properties.fps for video in self._indexed().videos) / self.frame_stride
+        return float(np.median(self._indexed().videos.fps)) / self.frame_stride
 
     def prepare_data(self) -> None:
         """Index the folder into the cache, which takes time once; checks what can be checked."""
@@ -148,13 +149,12 @@ class VideoFolder(LightningDataModule):
         if self._index is not None:
             return
         index = self.read_index()
-        train, validation = self._split([video.path for video in index.videos])
-        used = [video for video in index.videos if video.path in train or video.path in validation]
+        paths = [index.videos.path(number) for number in range(len(index.videos))]
+        train, validation = self._split(paths)
+        used = index.videos.select([path in train or path in validation for path in paths])
         long = long_enough(used, self.clip_span, self.skip_short_videos)
-        self._splits = {
-            "train": tuple(video for video in long if video.path in train),
-            "validation": tuple(video for video in long if video.path in validation),
-        }
+        in_training = np.array([long.path(number) in train for number in range(len(long))], dtype=bool)
+        self._splits = {"train": long.select(in_training), "validation": long.select(~in_training)}
         if not self._splits["train"]:
             raise ValueError(f"{self.root}: no video of {self.clip_span} frames or more is left to train with")
         self._index = index
@@ -170,13 +170,13 @@ class VideoFolder(LightningDataModule):
         )
         videos = self.videos("train")
         choose = TrainingClips(
-            [video.num_frames for video in videos],
+            videos.num_frames,
             self.num_frames,
             self.seed,
             self.flip,
             range(self.frame_stride, (self.max_frame_stride or self.frame_stride) + 1),
             self.sampling,
-            [video.label for video in videos],
+            videos.labels,
         )
         dataset = ClipDataset(Path(self.root), videos, choose, self.num_frames, self.size, self.keep_decoded)
         return ClipLoader(dataset, batches, self.num_workers)
@@ -189,7 +189,7 @@ class VideoFolder(LightningDataModule):
         if num_clips < 1:
             raise ValueError(f"num_clips is {num_clips}; it must be at least 1")
         videos = self._videos_to_measure_on(split)
-        choose = EvaluationClips([video.num_frames for video in videos], self.num_frames, self.seed, self.frame_stride)
+        choose = EvaluationClips(videos.num_frames, self.num_frames, self.seed, self.frame_stride)
         return FixedClipDataset(
             num_clips=num_clips,
             root=Path(self.root),
@@ -206,7 +206,7 @@ class VideoFolder(LightningDataModule):
             clips = self.augmentation(clips, batch["position"], self.seed)
         return {**batch, "clip": clips}
 
-    def videos(self, split: str) -> tuple[Video, ...]:
+    def videos(self, split: str) -> VideoTable:
         """The videos of a split, "train" or "validation"; none in a validation split that was not asked for."""
         if split not in SPLITS:
             raise ValueError(f"no split {split!r}; there are {' and '.join(SPLITS)}")
@@ -237,7 +237,7 @@ class VideoFolder(LightningDataModule):
             return split_by_lists(paths, self.train_list, self.validation_list)
         return split_by_fraction(paths, self.validation_fraction, self.group_pattern)
 
-    def _videos_to_measure_on(self, split: str) -> tuple[Video, ...]:
+    def _videos_to_measure_on(self, split: str) -> VideoTable:
         videos = self.videos(split)
         if not videos:
             raise ValueError("the validation split is empty; set validation_fraction above 0, or measure on 'train'")

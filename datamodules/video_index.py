@@ -15,6 +15,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from tqdm import tqdm
 
 from datamodules.index_cache import Row, rows_of, stamp_of
+from datamodules.video_table import Video, VideoTable
 from tensor_files.whole_files import sha256_of
 from video_io.pictures import PICTURE_EXTENSIONS, is_picture
 from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, VideoProperties, is_video, probe
@@ -23,27 +24,12 @@ _NUM_NAMED = 3  # files that an error message names
 
 
 @dataclass(frozen=True)
-class Video:
-    """One video: `path` below the root, with "/"; `label` of its class; `sha256` of its content, in hex."""
-
-    path: str
-    label: int
-    properties: VideoProperties
-    sha256: str
-
-    @property
-    def num_frames(self) -> int:
-        """Frames of the whole video."""
-        return self.properties.num_frames
-
-
-@dataclass(frozen=True)
 class VideoIndex:
     """The videos below `root`, sorted by path, and the names of the classes, sorted."""
 
     root: Path
     class_names: tuple[str, ...]
-    videos: tuple[Video, ...]
+    videos: VideoTable
 
 
 def index_videos(root: str | Path, pictures: bool = False) -> VideoIndex:
@@ -70,7 +56,7 @@ def index_videos(root: str | Path, pictures: bool = False) -> VideoIndex:
         raise ValueError(f"{root}: no {kind} in this folder; looked for {', '.join(extensions)}")
     class_names = class_names_of(root, paths)
     rows = _measure(root, paths, "pictures" if pictures else "")
-    videos = tuple(
+    videos = [
         Video(
             path=path,
             label=class_names.index(path.split("/")[0]) if "/" in path else 0,
@@ -78,15 +64,16 @@ def index_videos(root: str | Path, pictures: bool = False) -> VideoIndex:
             sha256=rows[path]["sha256"],
         )
         for path in paths
-    )
-    return VideoIndex(root, class_names, videos)
+    ]
+    return VideoIndex(root, class_names, VideoTable.of(videos))
 
 
-def long_enough(videos: Sequence[Video], num_frames: int, skip_short_videos: bool) -> tuple[Video, ...]:
+def long_enough(videos: VideoTable, num_frames: int, skip_short_videos: bool) -> VideoTable:
     """The videos of at least `num_frames` frames; shorter ones raise ValueError, or are skipped with a warning."""
-    short = [video for video in videos if video.num_frames < num_frames]
-    if not short:
-        return tuple(videos)
+    is_short = videos.num_frames < num_frames
+    if not is_short.any():
+        return videos
+    short = videos.select(is_short)
     named = name_a_few([f"{video.path} ({video.num_frames} frames)" for video in short])
     if not skip_short_videos:
         raise ValueError(
@@ -96,7 +83,7 @@ def long_enough(videos: Sequence[Video], num_frames: int, skip_short_videos: boo
     if len(short) == len(videos):
         raise ValueError(f"every video is shorter than a clip, which spans {num_frames} frames: {named}")
     rank_zero_warn(f"{len(short)} of {len(videos)} videos are shorter than {num_frames} frames, left out: {named}")
-    return tuple(video for video in videos if video.num_frames >= num_frames)
+    return videos.select(~is_short)
 
 
 def name_a_few(names: Sequence[str]) -> str:
