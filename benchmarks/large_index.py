@@ -8,6 +8,7 @@ clips, beside that with 10,000 rows.
 """
 
 import argparse
+import gc
 import tempfile
 import time
 from pathlib import Path
@@ -70,6 +71,7 @@ def opened(folder: Path) -> VideoTable:
 
 def measure(folder: Path, sampling: Sampling) -> tuple[float, float, int]:
     """Seconds to open, seconds to a far clip, bytes of a worker."""
+    gc.collect()  # what the measurement before left would become the new worker's own when this process drops it
     start = time.perf_counter()
     videos = opened(folder)
     choose = TrainingClips(videos.num_frames, 16, 0, True, sampling=sampling, labels=videos.labels)
