@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.clip_sampling import ClipChoice
-from datamodules.video_index import Video
+from datamodules.video_table import Video
 from video_io.reading import read_clip
 
 
 class ClipDataset(Dataset):
-    """Position p -> dict(clip=(C, T, H, W) uint8, label=int): frames start, start + stride, ... of the chosen video.
+    """Position p -> dict(clip=(C, T, H, W) uint8, label=int, position=p): the chosen frames of the chosen video.
 
     It has no length; the stream of training clips is endless.  No reader is kept between two clips, so it can be handed
     to workers by fork and by spawn.
@@ -24,7 +24,6 @@ class ClipDataset(Dataset):
         videos: of the split, numbered as `choose` numbers them.
         choose: which clip stands at a position.
         num_frames: T.
-        frame_stride: every how many frames of the video; 1 takes each.
         size: H = W, in pixels.
         keep_decoded: decode each video whole when it is first needed and keep its frames, num_frames * 3 * size^2 bytes
             each; every worker keeps its own.
@@ -36,7 +35,6 @@ class ClipDataset(Dataset):
         videos: Sequence[Video],
         choose: Callable[[int], ClipChoice],
         num_frames: int,
-        frame_stride: int,
         size: int,
         keep_decoded: bool = False,
     ) -> None:
@@ -44,7 +42,6 @@ class ClipDataset(Dataset):
         self.videos = videos
         self.choose = choose
         self.num_frames = num_frames
-        self.frame_stride = frame_stride
         self.size = size
         self.keep_decoded = keep_decoded
         self._decoded: dict[int, Tensor] = {}  # number of a video -> (C, all its frames, H, W) uint8
@@ -52,11 +49,10 @@ class ClipDataset(Dataset):
     def __getitem__(self, position: int) -> dict[str, Any]:
         choice = self.choose(position)
         video = self.videos[choice.video]
-        stop_frame = choice.start_frame + self.num_frames * self.frame_stride
-        clip = self._read(choice.video, range(choice.start_frame, stop_frame, self.frame_stride))
+        clip = self._read(choice.video, choice.frames(self.num_frames))
         if choice.flip:
             clip = clip.flip(-1)  # one decision a clip: every frame of it is mirrored
-        return {"clip": clip, "label": video.label}
+        return {"clip": clip, "label": video.label, "position": position}
 
     def _read(self, number: int, frames: range) -> Tensor:
         """Frames of a video, (C, T, H, W) uint8."""

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from datamodules.index_cache import Row, rows_of, stamp_of
 from evaluation.video_source import Size, VideoSource, as_clip, checked_frames
 from video_io.folders import class_names_of
-from video_io.pictures import decode_picture, frames_of_videos, read_picture, scaled_and_cut
+from video_io.pictures import decode_picture, frames_of_videos, read_picture
 
 
 class FrameFolders(VideoSource):
@@ -55,7 +55,7 @@ class FrameFolders(VideoSource):
         name = self.names[index]
         paths = self.frames[name]
         wanted = checked_frames(name, frames, len(paths))
-        return as_clip([scaled_and_cut(read_picture(self.path / paths[frame]), size) for frame in wanted])
+        return as_clip([read_picture(self.path / paths[frame], size) for frame in wanted])
 
     def sha256(self, index: int) -> str:
         """Over the names and contents of the pictures, in hex."""

@@ -8,11 +8,11 @@ from evaluation.frame_folders import FrameFolders
 from evaluation.video_files import VideoFiles
 from evaluation.video_source import VideoSource
 from video_io.folders import walk
-from video_io.pictures import FRAME_EXTENSIONS, is_frame
+from video_io.pictures import PICTURE_EXTENSIONS, is_picture
 from video_io.reading import VIDEO_EXTENSIONS, is_video
 
 ACCEPTED = (
-    f"a folder of videos ({', '.join(VIDEO_EXTENSIONS)}), a folder of frame folders ({', '.join(FRAME_EXTENSIONS)}), "
+    f"a folder of videos ({', '.join(VIDEO_EXTENSIONS)}), a folder of frame folders ({', '.join(PICTURE_EXTENSIONS)}), "
     f"or an array ({', '.join(ARRAY_EXTENSIONS)}) of {LAYOUTS}"
 )
 
@@ -48,13 +48,13 @@ def _open(path: Path, fps: float | None) -> VideoSource:
         return _open_folder(path, fps)
     if path.suffix.lower() in ARRAY_EXTENSIONS:
         return ArrayVideos(path, fps)
-    if is_video(path) or is_frame(path):
+    if is_video(path) or is_picture(path):
         raise ValueError(f"{path}: is one file; give the folder that holds it")
     raise ValueError(f"{path}: is of an unknown kind; give {ACCEPTED}")
 
 
 def _open_folder(path: Path, fps: float | None) -> VideoSource:
-    a_video, a_frame = next(walk(path, is_video), None), next(walk(path, is_frame), None)
+    a_video, a_frame = next(walk(path, is_video), None), next(walk(path, is_picture), None)
     if a_video is not None and a_frame is not None:
         raise ValueError(f"{path}: holds videos ({a_video}) and pictures ({a_frame}); give a folder of one kind")
     if a_video is not None:

@@ -3,20 +3,21 @@
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
-
-import numpy as np
 
 from packs.formats import FORMATS, Size
 from packs.index import PACKED, REFUSED, Row
 from packs.writing import Packed, VideoWriter
 from preparing.entries import Entry
 from preparing.opening import Opened, open_entry
+from video_io.in_order import TimedFrame
 
 _ALIVE_EVERY = 1.0  # seconds
+_TOLERANCE = 1e-6  # seconds by which a frame may be too early
 
 
 class Request(NamedTuple):
@@ -76,69 +77,105 @@ def _pack(request: Request, file: BinaryIO | None, alive: Callable[[], object]) 
     opened = open_entry(request.root / first.file, first.kind, first.member, request.fps)
     sha256 = opened.sha256()
     alive()
-    ranges = [_frames_of(entry, opened) for entry in request.entries]
-    wanted = [frames for frames in ranges if isinstance(frames, range)]
-    packed = iter(_write(request, opened, wanted, file, alive) if wanted else [])
+    taken = _take(request, opened, file, alive)
     exact_seek = opened.seeks_exactly() if request.shard is None else None
-    properties = opened.properties
     rows, offset = [], request.offset
-    for entry, frames in zip(request.entries, ranges, strict=True):
-        if isinstance(frames, str):
-            rows.append(refused(entry, frames))
+    for entry, video in zip(request.entries, taken, strict=True):
+        if isinstance(video, str):
+            rows.append(refused(entry, video))
             continue
-        video = next(packed)
         rows.append(
             Row(
-                entry.path, PACKED, first_frame=frames.start, num_frames=video.num_frames,
-                width=properties.width, height=properties.height, fps=properties.fps, sha256=sha256,
-                shard=request.shard_number, offset=offset, num_bytes=video.num_bytes, packed_sha256=video.sha256,
-                exact_seek=exact_seek,
+                entry.path, PACKED, first_frame=video.first_frame, num_frames=video.packed.num_frames,
+                width=opened.first.width, height=opened.first.height, fps=opened.first.fps, sha256=sha256,
+                shard=request.shard_number, offset=offset, num_bytes=video.packed.num_bytes,
+                packed_sha256=video.packed.sha256, exact_seek=exact_seek,
             )
         )  # fmt: skip
-        offset += video.num_bytes
+        offset += video.packed.num_bytes
     return rows
 
 
-def _frames_of(entry: Entry, opened: Opened) -> range | str:
-    """The frames of an entry, or why it has none."""
-    num_frames = opened.properties.num_frames
-    if entry.in_seconds:
-        times = opened.times()
-        start = int(np.searchsorted(times, entry.start - 1e-6))
-        stop = num_frames if entry.stop is None else int(np.searchsorted(times, entry.stop - 1e-6))
-        asked = f"seconds {entry.start:g} to {'the end' if entry.stop is None else f'{entry.stop:g}'}"
-        return range(start, stop) if start < stop else f"{asked} hold no frame: it is {times[-1]:.2f} s long"
-    start, stop = int(entry.start), num_frames if entry.stop is None else int(entry.stop)
-    if not start < stop <= num_frames:
-        return f"frames {start} to {stop - 1} asked for, it has 0 to {num_frames - 1}"
-    return range(start, stop)
+class _Taken(NamedTuple):
+    """What was written of an entry, from a frame of the file on."""
+
+    first_frame: int
+    packed: Packed
 
 
-def _write(
-    request: Request, opened: Opened, ranges: list[range], file: BinaryIO | None, alive: Callable[[], object]
-) -> list[Packed]:
-    """Write each range, in their order, from one pass over the frames; ranges that overlap wait in memory."""
+class _Range:
+    """The frames that an entry wants, as those of the file pass by; `outcome` is there when it has them, or cannot."""
+
+    def __init__(self, entry: Entry, writer: VideoWriter) -> None:
+        self.entry = entry
+        self.writer = writer
+        self.first_frame = 0
+        self.outcome: _Taken | str | None = None
+
+    def offer(self, number: int, frame: TimedFrame) -> None:
+        """The next frame of the file."""
+        place = frame.seconds + _TOLERANCE if self.entry.in_seconds else number
+        if self.outcome is not None or place < self.entry.start:
+            return
+        if self.entry.stop is not None and place >= self.entry.stop:
+            self._close("")
+            return
+        self.first_frame = number if self.writer.num_frames == 0 else self.first_frame
+        self.writer.add(frame.pixels)
+
+    def file_ends(self, num_frames: int, seconds: float) -> None:
+        """The file had so many frames, the last of them at so many seconds."""
+        start, stop = self.entry.start, self.entry.stop
+        if self.outcome is not None:
+            return
+        if not self.entry.in_seconds and num_frames < (start + 1 if stop is None else stop):
+            asked = f"{start:g} to {'the end' if stop is None else f'{stop - 1:g}'}"
+            self.outcome = f"frames {asked} asked for, it has 0 to {num_frames - 1}"
+        else:
+            self._close(f": it is {seconds:.2f} s long")
+
+    def _close(self, why_none: str) -> None:
+        if self.writer.num_frames > 0:
+            self.outcome = _Taken(self.first_frame, self.writer.finish())
+        else:
+            stop = "the end" if self.entry.stop is None else f"{self.entry.stop:g}"
+            self.outcome = f"seconds {self.entry.start:g} to {stop} hold no frame{why_none}"
+
+
+def _take(request: Request, opened: Opened, file: BinaryIO | None, alive: Callable[[], object]) -> list[_Taken | str]:
+    """Write what each entry wants, in their order, from one pass over the frames: what was written, or why nothing."""
     write = (lambda content: None) if file is None else _writing_to(file, request.shard)
-    writers = [VideoWriter(FORMATS[request.format], request.size, write) for _ in ranges]
-    for writer in writers[1:]:
-        writer.hold()
-    done: dict[int, Packed] = {}
-    head = 0  # the first that is not complete: it is written as it comes, the ones behind it wait
-    stop = max(each.stop for each in ranges)
-    for number, frame in enumerate(opened.frames(request.size, stop)):
-        for index in range(head, len(ranges)):
-            if number in ranges[index]:
-                writers[index].add(frame)
-                if number == ranges[index].stop - 1:
-                    done[index] = writers[index].finish()
-        while head in done:
-            head += 1
-            if head < len(ranges):
-                writers[head].release()
+    ranges = [_Range(entry, VideoWriter(FORMATS[request.format], request.size, write)) for entry in request.entries]
+    for each in ranges[1:]:
+        each.writer.hold()
+    waiting = deque(ranges)  # the first is written as it comes, the ones behind it are kept in memory
+    number, seconds = -1, 0.0
+    for number, frame in enumerate(opened.frames(request.size)):
+        seconds = frame.seconds
+        for each in waiting:
+            each.offer(number, frame)
+        while waiting and waiting[0].outcome is not None:
+            waiting.popleft()
+            if waiting:
+                waiting[0].writer.release()
         alive()
-    if len(done) < len(ranges):
-        raise ValueError(f"has fewer than the {stop} frames that it says it has")
-    return [done[index] for index in range(len(ranges))]
+        if not waiting:
+            break
+    written = [each.outcome for each in ranges[: len(ranges) - len(waiting)]]
+    begin = request.offset + sum(taken.packed.num_bytes for taken in written if isinstance(taken, _Taken))
+    _end_of_file(file, begin, waiting, number + 1, seconds)
+    return [each.outcome for each in ranges if each.outcome is not None]
+
+
+def _end_of_file(file: BinaryIO | None, begin: int, waiting: Iterable[_Range], num_frames: int, seconds: float) -> None:
+    """Write what the end of the file makes complete; the first of those that wait begins at `begin` in the shard."""
+    for index, each in enumerate(waiting):
+        each.file_ends(num_frames, seconds)
+        if isinstance(each.outcome, _Taken):
+            each.writer.release()
+        elif index == 0 and file is not None:
+            file.seek(begin)
+            file.truncate()
 
 
 @contextmanager

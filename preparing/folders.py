@@ -7,7 +7,7 @@ from pathlib import Path
 from preparing.entries import ARRAY, FRAME_FOLDER, FRAME_ZIP, STRIP, VIDEO, Entry, Source, SourceError
 from preparing.opening import opened_array, opened_zip
 from video_io.folders import class_names_of, walk
-from video_io.pictures import frames_of_videos, is_frame
+from video_io.pictures import frames_of_videos, is_picture
 from video_io.reading import VIDEO_EXTENSIONS, is_video
 
 
@@ -24,7 +24,7 @@ def strips(root: Path) -> Source:
 
     Tulyakov et al. 2018, arXiv:1707.04993, keep actions and shapes like that; the first folder is the class.
     """
-    return _files(root, STRIP, is_frame, "is no picture")
+    return _files(root, STRIP, is_picture, "is no picture")
 
 
 def frame_folders(root: Path) -> Source:

@@ -9,7 +9,7 @@ from preparing.kth import SEQUENCES_FILE, kth
 from preparing.manifest import manifest
 from preparing.ucf101 import LISTS_FOLDER, ucf101
 from video_io.folders import walk
-from video_io.pictures import is_frame
+from video_io.pictures import is_picture
 from video_io.reading import is_video
 
 LAYOUTS: dict[str, Callable[[Path], Source]] = {
@@ -58,7 +58,7 @@ def layout_of(path: Path) -> str:
         return "kth"
     if next(walk(path, is_video), None) is not None:
         return "folder"
-    if next(walk(path, is_frame), None) is not None:
+    if next(walk(path, is_picture), None) is not None:
         raise SourceError(
             f"{path}: holds pictures; say --layout frame_folders if each folder is a video, "
             "--layout strips if each picture is a row of square frames"

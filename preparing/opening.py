@@ -12,23 +12,21 @@ import numpy as np
 from packs.formats import Size
 from preparing.entries import ARRAY, FRAME_FOLDER, FRAME_ZIP, STRIP, VIDEO
 from tensor_files.whole_files import sha256_of
-from video_io.pictures import decode_picture, is_frame, natural, scaled_and_cut
-from video_io.reading import VideoProperties, frame_times, frames_in_order, probe, seeks_exactly
+from video_io.in_order import FirstFrame, TimedFrame
+from video_io.pictures import decode_picture, is_picture, natural, scaled_and_cut
+from video_io.reading import first_frame, frames_in_order, seeks_exactly
 
 
 class Opened(Protocol):
-    """One video: `properties` as measured, without decoding it."""
+    """One video: what its first frame tells."""
 
-    properties: VideoProperties
+    first: FirstFrame
 
     def sha256(self) -> str:
         """Of the content of the source, in hex."""
 
-    def times(self) -> np.ndarray:
-        """When each frame is shown, in seconds after the first: (T,)."""
-
-    def frames(self, size: Size, stop: int) -> Iterator[np.ndarray]:
-        """Frames 0 to stop, scaled until they cover the size, the middle cut out: (H, W, 3) uint8."""
+    def frames(self, size: Size) -> Iterator[TimedFrame]:
+        """Every frame, scaled until it covers the size, the middle cut out."""
 
     def seeks_exactly(self) -> bool:
         """Whether random reads give the frames of the sequential read."""
@@ -59,23 +57,19 @@ def open_entry(path: Path, kind: str, member: str, fps: float) -> Opened:
 
 
 class OpenedVideo:
-    """A video file, read with decord."""
+    """A video file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.properties = probe(path, try_seeking=False)
+        self.first = first_frame(path)
 
     def sha256(self) -> str:
         """See `Opened`."""
         return sha256_of(self.path)
 
-    def times(self) -> np.ndarray:
+    def frames(self, size: Size) -> Iterator[TimedFrame]:
         """See `Opened`."""
-        return frame_times(self.path)
-
-    def frames(self, size: Size, stop: int) -> Iterator[np.ndarray]:
-        """See `Opened`."""
-        return frames_in_order(self.path, size, self.properties, stop)
+        return frames_in_order(self.path, size)
 
     def seeks_exactly(self) -> bool:
         """See `Opened`."""
@@ -94,7 +88,7 @@ class OpenedPictures:
         self.pictures = pictures
         self.contents = contents
         height, width, _ = pictures[0].shape
-        self.properties = VideoProperties(len(pictures), width, height, fps, True)
+        self.first = FirstFrame(width, height, fps)
 
     def sha256(self) -> str:
         """Of the pictures one behind the other: those of a folder are the same in a zip."""
@@ -103,18 +97,13 @@ class OpenedPictures:
             digest.update(content)
         return digest.hexdigest()
 
-    def times(self) -> np.ndarray:
+    def frames(self, size: Size) -> Iterator[TimedFrame]:
         """See `Opened`."""
-        return np.arange(len(self.pictures)) / self.properties.fps
-
-    def frames(self, size: Size, stop: int) -> Iterator[np.ndarray]:
-        """See `Opened`."""
-        expected = (self.properties.height, self.properties.width, 3)
-        for index in range(stop):
-            picture = self.pictures[index]
+        expected = (self.first.height, self.first.width, 3)
+        for index, picture in enumerate(self.pictures):
             if picture.shape != expected:
                 raise ValueError(f"picture {index} is {picture.shape[1]}x{picture.shape[0]}, the first one is not")
-            yield scaled_and_cut(picture, size)
+            yield TimedFrame(index / self.first.fps, scaled_and_cut(picture, size))
 
     def seeks_exactly(self) -> bool:
         """See `Opened`."""
@@ -144,7 +133,9 @@ class FolderOfPictures(Sequence[np.ndarray]):
     """The pictures right in a folder, in natural order: 2.png comes before 10.png."""
 
     def __init__(self, folder: Path) -> None:
-        self.paths = [folder / name for name in sorted((p.name for p in folder.iterdir() if is_frame(p)), key=natural)]
+        self.paths = [
+            folder / name for name in sorted((p.name for p in folder.iterdir() if is_picture(p)), key=natural)
+        ]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -174,7 +165,7 @@ def opened_zip(path: Path) -> tuple[zipfile.ZipFile, dict[str, list[str]]]:
     archive = zipfile.ZipFile(path)
     folders: dict[str, list[str]] = {}
     for name in archive.namelist():
-        if is_frame(Path(name)) and not any(part.startswith((".", "__MACOSX")) for part in Path(name).parts):
+        if is_picture(Path(name)) and not any(part.startswith((".", "__MACOSX")) for part in Path(name).parts):
             folders.setdefault(Path(name).parent.as_posix(), []).append(name)
     return archive, {folder: sorted(names, key=natural) for folder, names in folders.items()}
 

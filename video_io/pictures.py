@@ -1,22 +1,22 @@
-"""Pictures as frames, and folders of pictures as videos."""
+"""Reading picture files, such as png and jpg, with PIL, and folders of pictures as videos."""
 
 import io
 import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
+from video_io.cropping import middle, scaled_size
 from video_io.folders import name_a_few, walk
-from video_io.reading import middle, scaled_size
 
-FRAME_EXTENSIONS = (".jpeg", ".jpg", ".png")
-_EIGHT_BIT_MODES = ("RGB", "RGBA", "L", "LA", "P", "1")
+PICTURE_EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+_EIGHT_BIT_MODES = ("RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "YCbCr")
 
 
-def is_frame(path: Path) -> bool:
-    """Whether the extension, in any case, is one of `FRAME_EXTENSIONS`."""
-    return path.suffix.lower() in FRAME_EXTENSIONS
+def is_picture(path: Path) -> bool:
+    """Whether the extension, in any case, is one of `PICTURE_EXTENSIONS`."""
+    return path.suffix.lower() in PICTURE_EXTENSIONS
 
 
 def frames_of_videos(root: Path) -> dict[str, list[str]]:
@@ -25,10 +25,10 @@ def frames_of_videos(root: Path) -> dict[str, list[str]]:
     Raises: ValueError if there is no picture, or if pictures lie beside folders of pictures.
     """
     videos: dict[str, list[str]] = {}
-    for path in walk(root, is_frame):
+    for path in walk(root, is_picture):
         videos.setdefault(Path(path).parent.as_posix(), []).append(path)
     if not videos:
-        raise ValueError(f"{root}: no picture in this folder; looked for {', '.join(FRAME_EXTENSIONS)}")
+        raise ValueError(f"{root}: no picture in this folder; looked for {', '.join(PICTURE_EXTENSIONS)}")
     above = {parent.as_posix() for folder in videos for parent in Path(folder).parents}
     mixed = sorted(above & set(videos))
     if mixed:
@@ -47,27 +47,26 @@ def natural(path: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """A picture as (H, W, 3) uint8.
-
-    Raises: ValueError, in one line, if it cannot be read or has not 8 bits a channel.
-    """
-    return decode_picture(path, path.read_bytes())
+def read_picture(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """A picture file as (height, width, 3) uint8: see `decode_picture` and `scaled_and_cut`."""
+    return scaled_and_cut(decode_picture(path, Path(path).read_bytes()), size)
 
 
-def decode_picture(path: Path | str, content: bytes) -> np.ndarray:
-    """The picture of a file's content as (H, W, 3) uint8; `path` is what an error calls it.
+def decode_picture(path: str | Path, content: bytes) -> np.ndarray:
+    """The picture of a file's content, RGB, (H, W, 3) uint8, turned as its EXIF data say; transparency is dropped.
 
-    Raises: ValueError as `read_picture`.
+    `path` is what an error calls it.
+
+    Raises: ValueError, in one line, if it cannot be decoded or has not 8 bits a channel.
     """
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            mode = picture.mode
-            pixels = np.asarray(picture.convert("RGB"))
+        with Image.open(io.BytesIO(content)) as file:
+            mode = file.mode
+            pixels = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot be read as a picture; repair, convert or remove it") from error
+        raise ValueError(f"{path}: cannot decode this picture; repair, convert or remove it") from error
     if mode not in _EIGHT_BIT_MODES:
-        raise ValueError(f"{path}: a picture of mode {mode}; convert it to 8 bits a channel, RGB or grey")
+        raise ValueError(f"{path}: has pixels of kind {mode}; convert it to 8 bits a channel, RGB or grey")
     return pixels
 
 

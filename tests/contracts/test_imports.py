@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "networks": {"tensor_files"},
     "metrics": {"tensor_files"},
     "video_io": set(),
-    "datamodules": {"video_io", "tensor_files"},
+    "datamodules": {"video_io", "tensor_files", "losses.augmentation_transforms"},
     "packs": {"video_io", "tensor_files"},
     "preparing": {"packs", "video_io", "tensor_files"},
     "lightning_modules": {"networks.base", "losses.base", "losses.across_processes", "tensor_files"},

@@ -10,8 +10,9 @@ import torch
 
 from datamodules.video_folder import VideoFolder
 from evaluation.open_videos import open_videos
-from evaluation.video_source import VideoSource, counted, scaled_and_cut
+from evaluation.video_source import VideoSource, counted
 from tests.numbered_videos import read_clip_numbers, write_video
+from video_io.pictures import scaled_and_cut
 
 
 @pytest.fixture(params=["video files", "frame folders", "array"])
@@ -145,7 +146,7 @@ def test_what_is_not_accepted(tmp_path: Path, video_folder: Path) -> None:
 
 def test_an_unreadable_video(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("no video")
-    with pytest.raises(ValueError, match=r"decord cannot decode 1 of 1 videos: a.mp4"):
+    with pytest.raises(ValueError, match=r"cannot decode 1 of 1 videos: a.mp4"):
         open_videos(tmp_path)
 
 

@@ -99,6 +99,19 @@ def test_ranges_outside_are_refused_alone(videos):
     assert (bad.status, bad.reason) == (REFUSED, "frames 40 to 50 asked for, it has 0 to 49")
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_refused_range_leaves_nothing_in_the_shard(videos, name):
+    bounds = [(40, 51), (42, 44), (45, 60), (46, None)]
+    wanted = request(videos, *(Entry("a.mp4", start=start, stop=stop) for start, stop in bounds), name=name)
+    rows = pack(wanted)
+    assert [row.status for row in rows] == [REFUSED, PACKED, REFUSED, PACKED]
+    assert numbers_of(wanted, rows[1]) == [42, 43] and numbers_of(wanted, rows[3]) == [46, 47, 48, 49]
+    assert wanted.shard.stat().st_size == rows[1].num_bytes + rows[3].num_bytes
+    between = Entry("a.mp4", start=0.41, stop=0.42, in_seconds=True)
+    (row,) = pack(request(videos, between, name=name))
+    assert (row.status, row.reason) == (REFUSED, "seconds 0.41 to 0.42 hold no frame")
+
+
 def bad_files(root: Path) -> None:
     whole = write_numbered(root / "whole.mp4", num_frames=60).read_bytes()
     (root / "cut.mp4").write_bytes(whole[: len(whole) // 2])
@@ -119,13 +132,13 @@ def bad_files(root: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        (Entry("cut.mp4"), "decord cannot decode"),
-        (Entry("text.mp4"), "decord cannot decode"),
-        (Entry("empty.mp4"), "decord cannot decode"),
+        (Entry("cut.mp4"), "cannot decode this file"),
+        (Entry("text.mp4"), "cannot decode this file"),
+        (Entry("empty.mp4"), "cannot decode this file"),
         (Entry("folder.mp4"), "is no regular file"),
         (Entry("missing.mp4"), "no such video file"),
         (Entry("loop.mp4"), "no such video file"),
-        (Entry("picture.jpg", STRIP), "cannot be read as a picture"),
+        (Entry("picture.jpg", STRIP), "cannot decode this picture"),
         (Entry("strip.png", STRIP), "is 30x8: not a row of square frames"),
         (Entry("deep.png", STRIP), "8 bits a channel"),
         (Entry("a.zip", FRAME_ZIP, "v"), "zip"),

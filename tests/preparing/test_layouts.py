@@ -10,6 +10,7 @@ from PIL import Image
 
 from preparing.entries import SourceError
 from preparing.layouts import layout_of, read_source
+from video_io.reading import VIDEO_EXTENSIONS
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -32,7 +33,7 @@ def test_folders_are_classes(tmp_path):
     source = read_source(touch(tmp_path, "run/b.mp4", "run/deep/a.MKV", "jump/c.avi", "run/notes.txt", ".hidden/d.mp4"))
     assert seen(source) == [("jump/c.avi", "jump", None), ("run/b.mp4", "run", None), ("run/deep/a.MKV", "run", None)]
     assert source.class_names == ("jump", "run")
-    assert source.passed_over == ("run/notes.txt: is none of .avi, .mkv, .mov, .mp4, .webm",)
+    assert source.passed_over == ("run/notes.txt: is none of " + ", ".join(VIDEO_EXTENSIONS),)
     assert seen(read_source(touch(tmp_path / "flat", "a.mp4"))) == [("a.mp4", None, None)]
 
 

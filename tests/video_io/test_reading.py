@@ -8,15 +8,14 @@ import pytest
 import torch
 
 from tests.numbered_videos import board, read_clip_numbers, write_numbered, write_video
+from video_io.cropping import scaled_size
 from video_io.reading import (
     UnreadableVideoError,
     VideoProperties,
-    frame_times,
     frames_in_order,
     is_video,
     probe,
     read_clip,
-    scaled_size,
     seeks_exactly,
 )
 
@@ -233,16 +232,16 @@ def test_real_videos():
 @pytest.mark.parametrize("size", [(64, 64), (24, 16), (47, 81)])
 def test_frames_in_order_are_those_of_a_clip(tmp_path, name, codec, options, size):
     path = write_numbered(tmp_path / name, num_frames=40, width=96, codec=codec, **options)
-    properties = probe(path, try_seeking=False)
-    assert not properties.exact_seek
-    frames = np.stack(list(frames_in_order(path, size, properties)))
-    assert frames.shape == (40, *size, 3)
-    assert np.array_equal(frames, read_clip(path, range(40), size).permute(1, 2, 3, 0).numpy())
-    assert len(list(frames_in_order(path, size, properties, stop=7))) == 7
+    frames = list(frames_in_order(path, size))
+    assert np.allclose([frame.seconds for frame in frames], np.arange(40) / 25)
+    pixels = np.stack([frame.pixels for frame in frames])
+    assert pixels.shape == (40, *size, 3)
+    assert np.array_equal(pixels, read_clip(path, range(40), size).permute(1, 2, 3, 0).numpy())
 
 
-def test_frame_times_begin_with_zero(tmp_path):
-    times = frame_times(write_numbered(tmp_path / "a.mp4", num_frames=10, fps=20))
-    assert np.allclose(times, np.arange(10) / 20)
+def test_frames_in_order_of_what_is_no_video(tmp_path):
     with pytest.raises(FileNotFoundError):
-        frame_times(tmp_path / "none.mp4")
+        next(frames_in_order(tmp_path / "none.mp4", (8, 8)))
+    (tmp_path / "a.mp4").write_text("no video")
+    with pytest.raises(UnreadableVideoError, match="cannot decode"):
+        next(frames_in_order(tmp_path / "a.mp4", (8, 8)))
