@@ -151,7 +151,7 @@ def killed_at_random(command: list[str], output: Path, chance: random.Random) ->
             break
         time.sleep(0.001)
     was_at_work = run.poll() is None
-    os.kill(run.pid, signal.SIGKILL)
+    run.kill()
     run.wait()
     return was_at_work
 
