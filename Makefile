@@ -8,8 +8,8 @@ TEST_PROCESSES ?= 2
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-PACKAGES := benchmarks callbacks datamodules evaluation experiment lightning_modules losses metrics networks sampling slurm \
-	tensor_files video_io
+PACKAGES := benchmarks callbacks datamodules evaluation experiment lightning_modules losses metrics networks packs \
+	preparing sampling slurm tensor_files video_io
 INSTALLED := $(VENV)/.installed
 
 .PHONY: setup demo test test-slow lint clean
@@ -32,7 +32,7 @@ demo: setup
 lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy train.py evaluate.py sample.py $(PACKAGES)
+	$(RUN) -m mypy train.py evaluate.py sample.py prepare.py $(PACKAGES)
 
 test: lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(TEST_PROCESSES) -m "not slow"

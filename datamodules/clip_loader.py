@@ -13,7 +13,9 @@ from datamodules.clip_sampling import PositionBatches
 
 
 class ClipLoader:
-    """Endless batches dict(clip=(B, C, T, H, W) uint8, label=(B,) int64); the sum of waiting is `seconds_waited`.
+    """Endless batches dict(clip=(B, C, T, H, W) uint8, label=(B,) int64, position=(B,) int64), and how long they took.
+
+    `seconds_waited` is the sum of the time that training waited for a batch.
 
     It holds a DataLoader instead of being one, because Lightning rebuilds the DataLoaders of a run of several processes
     with a sampler of its own, and the positions here are divided between the processes already.

@@ -11,72 +11,102 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
-# The second entry of every random seed, so that no two kinds of choice share random numbers.
-_TRAINING_ORDER, _TRAINING_CLIP, _EVALUATION_ORDER, _EVALUATION_CLIP = range(4)
+from datamodules.index_permutation import IndexPermutation
+from datamodules.sampling_rules import ByClass, ByClip, ByVideo, Sampling
+
+# The second entry of every random seed, so that no two kinds of choice share random numbers; 0, 4 and 5 are those of
+# `sampling_rules`.
+_TRAINING_CLIP, _EVALUATION_ORDER, _EVALUATION_CLIP = range(1, 4)
 
 
 class ClipChoice(NamedTuple):
-    """Which video (its number in the split), the frame at which the clip starts, and whether it is mirrored."""
+    """Which video (its number in the split), the clip's first frame, whether it is mirrored, every how many frames."""
 
     video: int
     start_frame: int
     flip: bool
+    frame_stride: int = 1
+
+    def frames(self, num_frames: int) -> range:
+        """The numbers of a clip's frames in the video."""
+        return range(self.start_frame, self.start_frame + num_frames * self.frame_stride, self.frame_stride)
 
 
 class TrainingClips:
-    """The endless stream of training clips, "by video": each epoch takes one clip of every video, in a new order.
+    """The endless stream of training clips.
 
-    Position p is in epoch p // N, N the number of videos; the epoch's order is a permutation drawn from (seed, epoch);
-    the start frame, uniform over all that fit, and the flip, with probability 1/2, are drawn from (seed, p).
+    The sampling rule says which video stands at a position, and by clip also where the clip starts.  The stride,
+    uniform over those of `strides` that fit, the start frame, uniform over all that then fit, and the flip, with
+    probability 1/2, are drawn from (seed, position).
 
     Args:
-        num_frames: of each video.
-        clip_span: frames from a clip's first to its last, both counted; no video is shorter.
+        lengths: frames of each video.
+        num_frames: of a clip.
         seed: at least 0.
         flip: mirror half of the clips from left to right.
+        strides: every how many frames of the video; all videos are long enough for the first and least of them.
+        sampling: "by_video": each epoch takes one clip of every video; "by_clip": each clip of every video, by its
+            first frame, at the least stride; "by_class": every class equally often, see `sampling_rules`.
+        labels: class of each video; needed by class.
     """
 
-    def __init__(self, num_frames: Sequence[int], clip_span: int, seed: int, flip: bool) -> None:
-        self.num_starts = _num_starts(num_frames, clip_span)
+    def __init__(
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        num_frames: int,
+        seed: int,
+        flip: bool,
+        strides: range = range(1, 2),
+        sampling: Sampling = "by_video",
+        labels: Sequence[int] | np.ndarray = (),
+    ) -> None:
+        self.lengths = np.asarray(lengths, dtype=np.int32)
+        self.num_frames = num_frames
         self.seed = seed
         self.flip = flip
-        self._epoch = -1
-        self._order = np.empty(0, dtype=np.int64)
+        self.strides = strides
+        num_starts = _num_starts(self.lengths, num_frames, strides[0])
+        self.rule: ByVideo | ByClip | ByClass
+        if sampling == "by_clip":
+            self.rule = ByClip(num_starts, seed)
+        elif sampling == "by_class":
+            self.rule = ByClass(labels, seed)
+        else:
+            self.rule = ByVideo(len(num_starts), seed)
 
     def __call__(self, position: int) -> ClipChoice:
         """The clip at a position of the stream, 0 or above."""
-        epoch, place = divmod(position, len(self.num_starts))
-        video = int(self._epoch_order(epoch)[place])
+        video, start_frame = self.rule(position)
         rng = np.random.default_rng([self.seed, _TRAINING_CLIP, position])
-        start_frame = int(rng.integers(self.num_starts[video]))
-        return ClipChoice(video, start_frame, flip=bool(rng.random() < 0.5) and self.flip)
-
-    def _epoch_order(self, epoch: int) -> np.ndarray:
-        """The order of the videos in an epoch; the last one asked for is kept, for positions come nearly in order."""
-        if epoch != self._epoch:
-            rng = np.random.default_rng([self.seed, _TRAINING_ORDER, epoch])
-            self._order = rng.permutation(len(self.num_starts))
-            self._epoch = epoch
-        return self._order
+        length = int(self.lengths[video])
+        stride = self.strides[0]
+        if len(self.strides) > 1:
+            later_frames = length - 1 - (start_frame or 0)
+            fits = [each for each in self.strides if (self.num_frames - 1) * each <= later_frames]
+            stride = fits[int(rng.integers(len(fits)))]
+        if start_frame is None:
+            start_frame = int(rng.integers(length - (self.num_frames - 1) * stride))
+        return ClipChoice(video, start_frame, bool(rng.random() < 0.5) and self.flip, stride)
 
 
 class EvaluationClips:
     """Fixed clips to measure with: every video gives one clip before any gives a second one; never mirrored.
 
-    Clip i is of video order[i mod N], the order one permutation drawn from the seed; its start frame is drawn from
+    Clip i is of video order(i mod N), the order one permutation drawn from the seed; its start frame is drawn from
     (seed, i).  Arguments as for `TrainingClips`, whose positions share no random numbers with these.
     """
 
-    def __init__(self, num_frames: Sequence[int], clip_span: int, seed: int) -> None:
-        self.num_starts = _num_starts(num_frames, clip_span)
+    def __init__(self, lengths: Sequence[int] | np.ndarray, num_frames: int, seed: int, frame_stride: int = 1) -> None:
+        self.num_starts = _num_starts(np.asarray(lengths, dtype=np.int32), num_frames, frame_stride)
         self.seed = seed
-        self.order = np.random.default_rng([seed, _EVALUATION_ORDER]).permutation(len(num_frames))
+        self.frame_stride = frame_stride
+        self.order = IndexPermutation(len(lengths), [seed, _EVALUATION_ORDER])
 
     def __call__(self, index: int) -> ClipChoice:
         """Clip number `index`, 0 or above."""
-        video = int(self.order[index % len(self.order)])
+        video = self.order(index % self.order.size)
         rng = np.random.default_rng([self.seed, _EVALUATION_CLIP, index])
-        return ClipChoice(video, int(rng.integers(self.num_starts[video])), flip=False)
+        return ClipChoice(video, int(rng.integers(self.num_starts[video])), False, self.frame_stride)
 
 
 class PositionBatches(Sampler[list[int]]):
@@ -109,9 +139,10 @@ class PositionBatches(Sampler[list[int]]):
             yield list(range(first, first + self.local_batch_size))
 
 
-def _num_starts(num_frames: Sequence[int], clip_span: int) -> np.ndarray:
+def _num_starts(lengths: np.ndarray, num_frames: int, frame_stride: int) -> np.ndarray:
     """How many start frames each video has."""
-    num_starts = np.asarray(num_frames, dtype=np.int64) - clip_span + 1
+    clip_span = (num_frames - 1) * frame_stride + 1
+    num_starts = lengths - (clip_span - 1)
     if len(num_starts) == 0 or num_starts.min() < 1:
         raise ValueError(f"clips of {clip_span} frames need at least one video, and none shorter than that")
     return num_starts

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
-_FORMAT = 1  # of the cache file; another number is rebuilt
+_FORMAT = 2  # of the cache file; another number is rebuilt
 
 Row = dict[str, Any]  # plain JSON values: what was measured, and `stamp`
 Stamp = list[Any]  # plain JSON values that change when the content does

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from datamodules.video_index import name_a_few
+from video_io.folders import name_a_few
 
 Split = tuple[frozenset[str], frozenset[str]]  # paths for training, paths for validation
 

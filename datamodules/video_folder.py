@@ -1,35 +1,43 @@
 """A folder of videos as a LightningDataModule."""
 
 import hashlib
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
-from datamodules.clip_dataset import ClipDataset, FixedClipDataset
+from datamodules.augmentation import ClipAugmentation
+from datamodules.clip_dataset import ClipDataset, FixedClipDataset, ReadFrames, VideoFileReader
 from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
+from datamodules.sampling_rules import Sampling
 from datamodules.splits import split_by_fraction, split_by_lists
-from datamodules.video_index import Video, VideoIndex, index_videos, long_enough
+from datamodules.video_index import VideoIndex, index_videos, long_enough
+from datamodules.video_table import VideoTable
 from video_io.pixels import uint8_to_float
 
 SPLITS = ("train", "validation")
 
 
 class VideoFolder(LightningDataModule):
-    """Clips from a folder of mp4, avi, webm, mkv or mov files: every clip is decoded when it is needed.
+    """Clips from a folder of video files (mp4, webm, mkv, mov, avi, gif, ...): each is decoded when it is needed.
 
-    Training sees an endless stream of clips in one endless epoch (`max_steps` ends it), each video once before any
-    comes again.  The clip at each position is a function of (seed, position) alone, see `datamodules.clip_sampling`; a
-    resumed run goes on at position `global_step` * `batch_size`.
+    Training sees an endless stream of clips in one endless epoch (`max_steps` ends it).  The clip at each position is a
+    function of (seed, position) alone, see `datamodules.clip_sampling`; a resumed run goes on at position `global_step`
+    * `batch_size`.
 
     Args:
         root: folder of the videos, at any depth.  The first folder below it is the class; without folders, one class.
         num_frames: T, frames of a clip; at least 1.
         frame_stride: every how many frames of the video; 1 takes each.
+        max_frame_stride: draw a stride for each training clip from `frame_stride` to this, uniformly over those that
+            fit the video: clips at several speeds.  None keeps `frame_stride`, with which clips are measured, too.
+        sampling: "by_video" takes one clip of every video before any comes again; "by_clip" every possible clip, by its
+            first frame, before any comes again, so that long videos count for more; "by_class" every class equally
+            often, and in it every video before any comes again.
         size: height and width of a clip in pixels; the video's short side is scaled to it and the middle cut out.
         batch_size: clips of a training step, of all processes together.
         num_workers: processes that decode, for each training process; 0 decodes in the training process.
@@ -43,6 +51,7 @@ class VideoFolder(LightningDataModule):
         keep_decoded: decode each training video once and keep its frames in memory, for sets that fit there: videos *
             frames * 3 * size^2 bytes for each worker; with num_workers 0, once.
         skip_short_videos: leave out videos shorter than a clip, with a warning, instead of stopping.
+        augmentation: changes of place, color and time, on the device, of training clips alone; None changes nothing.
 
     Shapes: training batches are dict(clip=(B, C, T, H, W), label=(B,) int64), `clip` uint8 up to the device and float32
         in [-1, 1] in the training step; B = batch_size / processes.
@@ -54,6 +63,8 @@ class VideoFolder(LightningDataModule):
         root: str,
         num_frames: int = 16,
         frame_stride: int = 1,
+        max_frame_stride: int | None = None,
+        sampling: Sampling = "by_video",
         size: int = 64,
         batch_size: int = 16,
         num_workers: int = 2,
@@ -65,6 +76,7 @@ class VideoFolder(LightningDataModule):
         validation_list: str | None = None,
         keep_decoded: bool = False,
         skip_short_videos: bool = False,
+        augmentation: ClipAugmentation | None = None,
     ) -> None:
         super().__init__()
         for name, number, least in (
@@ -77,9 +89,17 @@ class VideoFolder(LightningDataModule):
         ):
             if number < least:
                 raise ValueError(f"{name} is {number}; it must be at least {least}")
+        if max_frame_stride is not None and max_frame_stride < frame_stride:
+            raise ValueError(
+                f"max_frame_stride is {max_frame_stride}; it must be at least frame_stride, {frame_stride}"
+            )
+        if sampling not in get_args(Sampling):
+            raise ValueError(f"sampling is {sampling!r}; it must be one of {', '.join(get_args(Sampling))}")
         self.root = root
         self.num_frames = num_frames
         self.frame_stride = frame_stride
+        self.max_frame_stride = max_frame_stride
+        self.sampling = sampling
         self.size = size
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -91,13 +111,14 @@ class VideoFolder(LightningDataModule):
         self.validation_list = validation_list
         self.keep_decoded = keep_decoded
         self.skip_short_videos = skip_short_videos
+        self.augmentation = augmentation
         self.num_skipped_batches = 0  # of the stream, before the trainer's step: those that a run leaves out
         self._index: VideoIndex | None = None
-        self._splits: dict[str, tuple[Video, ...]] = {}
+        self._splits: dict[str, VideoTable] = {}
 
     @property
     def clip_span(self) -> int:
-        """Frames of the video from a clip's first to its last, both counted."""
+        """Frames of the video from a clip's first to its last, both counted, at the least stride."""
         return (self.num_frames - 1) * self.frame_stride + 1
 
     @property
@@ -113,24 +134,31 @@ class VideoFolder(LightningDataModule):
     @property
     def fps(self) -> float:
         """Frames per second of a clip: the median over the videos, divided by `frame_stride`."""
-        return statistics.median(video.properties.fps for video in self._indexed().videos) / self.frame_stride
+        return float(np.median(self._indexed().videos.fps)) / self.frame_stride
 
     def prepare_data(self) -> None:
         """Index the folder into the cache, which takes time once; checks what can be checked."""
         self.setup()
 
+    def read_index(self) -> VideoIndex:
+        """Every video of the data set."""
+        return index_videos(self.root)
+
+    def reader(self, videos: VideoTable) -> ReadFrames:
+        """Reads frames of some videos of the index."""
+        return VideoFileReader(Path(self.root), videos, self.size)
+
     def setup(self, stage: str | None = None) -> None:
         """Read the index and divide it into splits; does nothing the second time."""
         if self._index is not None:
             return
-        index = index_videos(self.root)
-        train, validation = self._split([video.path for video in index.videos])
-        used = [video for video in index.videos if video.path in train or video.path in validation]
+        index = self.read_index()
+        paths = [index.videos.path(number) for number in range(len(index.videos))]
+        train, validation = self._split(paths)
+        used = index.videos.select([path in train or path in validation for path in paths])
         long = long_enough(used, self.clip_span, self.skip_short_videos)
-        self._splits = {
-            "train": tuple(video for video in long if video.path in train),
-            "validation": tuple(video for video in long if video.path in validation),
-        }
+        in_training = np.array([long.path(number) in train for number in range(len(long))], dtype=bool)
+        self._splits = {"train": long.select(in_training), "validation": long.select(~in_training)}
         if not self._splits["train"]:
             raise ValueError(f"{self.root}: no video of {self.clip_span} frames or more is left to train with")
         self._index = index
@@ -145,10 +173,16 @@ class VideoFolder(LightningDataModule):
             start_step=(trainer.global_step if trainer else 0) + self.num_skipped_batches,
         )
         videos = self.videos("train")
-        choose = TrainingClips([video.num_frames for video in videos], self.clip_span, self.seed, self.flip)
-        dataset = ClipDataset(
-            Path(self.root), videos, choose, self.num_frames, self.frame_stride, self.size, self.keep_decoded
+        choose = TrainingClips(
+            videos.num_frames,
+            self.num_frames,
+            self.seed,
+            self.flip,
+            range(self.frame_stride, (self.max_frame_stride or self.frame_stride) + 1),
+            self.sampling,
+            videos.labels,
         )
+        dataset = ClipDataset(videos, choose, self.num_frames, self.reader(videos), self.keep_decoded)
         return ClipLoader(dataset, batches, self.num_workers)
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
@@ -159,22 +193,23 @@ class VideoFolder(LightningDataModule):
         if num_clips < 1:
             raise ValueError(f"num_clips is {num_clips}; it must be at least 1")
         videos = self._videos_to_measure_on(split)
-        choose = EvaluationClips([video.num_frames for video in videos], self.clip_span, self.seed)
+        choose = EvaluationClips(videos.num_frames, self.num_frames, self.seed, self.frame_stride)
         return FixedClipDataset(
             num_clips=num_clips,
-            root=Path(self.root),
             videos=videos,
             choose=choose,
             num_frames=self.num_frames,
-            frame_stride=self.frame_stride,
-            size=self.size,
+            read=self.reader(videos),
         )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Make float32 in [-1, 1] of the uint8 clips, on the device."""
-        return {**batch, "clip": uint8_to_float(batch["clip"])}
+        """Make float32 in [-1, 1] of the uint8 clips, and augment them, on the device."""
+        clips = uint8_to_float(batch["clip"])
+        if self.augmentation is not None:
+            clips = self.augmentation(clips, batch["position"], self.seed)
+        return {**batch, "clip": clips}
 
-    def videos(self, split: str) -> tuple[Video, ...]:
+    def videos(self, split: str) -> VideoTable:
         """The videos of a split, "train" or "validation"; none in a validation split that was not asked for."""
         if split not in SPLITS:
             raise ValueError(f"no split {split!r}; there are {' and '.join(SPLITS)}")
@@ -205,7 +240,7 @@ class VideoFolder(LightningDataModule):
             return split_by_lists(paths, self.train_list, self.validation_list)
         return split_by_fraction(paths, self.validation_fraction, self.group_pattern)
 
-    def _videos_to_measure_on(self, split: str) -> tuple[Video, ...]:
+    def _videos_to_measure_on(self, split: str) -> VideoTable:
         videos = self.videos(split)
         if not videos:
             raise ValueError("the validation split is empty; set validation_fraction above 0, or measure on 'train'")

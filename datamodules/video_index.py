@@ -6,7 +6,7 @@ at sizes and times of change and opens what is new or changed.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,25 +15,11 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from tqdm import tqdm
 
 from datamodules.index_cache import Row, rows_of, stamp_of
+from datamodules.video_table import Video, VideoTable
 from tensor_files.whole_files import sha256_of
+from video_io.folders import class_names_of, name_a_few, walk
+from video_io.pictures import PICTURE_EXTENSIONS, is_picture
 from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, VideoProperties, is_video, probe
-
-_NUM_NAMED = 3  # files that an error message names
-
-
-@dataclass(frozen=True)
-class Video:
-    """One video: `path` below the root, with "/"; `label` of its class; `sha256` of its content, in hex."""
-
-    path: str
-    label: int
-    properties: VideoProperties
-    sha256: str
-
-    @property
-    def num_frames(self) -> int:
-        """Frames of the whole video."""
-        return self.properties.num_frames
 
 
 @dataclass(frozen=True)
@@ -42,14 +28,18 @@ class VideoIndex:
 
     root: Path
     class_names: tuple[str, ...]
-    videos: tuple[Video, ...]
+    videos: VideoTable
 
 
-def index_videos(root: str | Path) -> VideoIndex:
+def index_videos(root: str | Path, pictures: bool = False) -> VideoIndex:
     """Index every video below a folder, at any depth; files and folders whose name starts with "." are left out.
 
     The class of a video is the first folder on its path below `root`; a folder without sub-folders is one class.
     Opens no file that the cache knows with the same size and times of change.
+
+    Args:
+        root: the folder.
+        pictures: index the pictures there, each as a video of one frame, instead of the videos.
 
     Raises: FileNotFoundError if there is no such folder; ValueError, in one line, if it is a file, holds no video,
         holds videos both beside and inside class folders, or holds a video that cannot be decoded.
@@ -59,12 +49,13 @@ def index_videos(root: str | Path) -> VideoIndex:
         raise FileNotFoundError(f"{root}: no such folder; root must name the folder that holds the videos")
     if not root.is_dir():
         raise ValueError(f"{root}: is a file; root must name the folder that holds the videos")
-    paths = sorted(walk(root, is_video))
+    paths = sorted(walk(root, is_picture if pictures else is_video))
     if not paths:
-        raise ValueError(f"{root}: no video in this folder; looked for {', '.join(VIDEO_EXTENSIONS)}")
+        kind, extensions = ("picture", PICTURE_EXTENSIONS) if pictures else ("video", VIDEO_EXTENSIONS)
+        raise ValueError(f"{root}: no {kind} in this folder; looked for {', '.join(extensions)}")
     class_names = class_names_of(root, paths)
-    rows = _measure(root, paths)
-    videos = tuple(
+    rows = _measure(root, paths, "pictures" if pictures else "")
+    videos = [
         Video(
             path=path,
             label=class_names.index(path.split("/")[0]) if "/" in path else 0,
@@ -72,15 +63,16 @@ def index_videos(root: str | Path) -> VideoIndex:
             sha256=rows[path]["sha256"],
         )
         for path in paths
-    )
-    return VideoIndex(root, class_names, videos)
+    ]
+    return VideoIndex(root, class_names, VideoTable.of(videos))
 
 
-def long_enough(videos: Sequence[Video], num_frames: int, skip_short_videos: bool) -> tuple[Video, ...]:
+def long_enough(videos: VideoTable, num_frames: int, skip_short_videos: bool) -> VideoTable:
     """The videos of at least `num_frames` frames; shorter ones raise ValueError, or are skipped with a warning."""
-    short = [video for video in videos if video.num_frames < num_frames]
-    if not short:
-        return tuple(videos)
+    is_short = videos.num_frames < num_frames
+    if not is_short.any():
+        return videos
+    short = videos.select(is_short)
     named = name_a_few([f"{video.path} ({video.num_frames} frames)" for video in short])
     if not skip_short_videos:
         raise ValueError(
@@ -90,60 +82,22 @@ def long_enough(videos: Sequence[Video], num_frames: int, skip_short_videos: boo
     if len(short) == len(videos):
         raise ValueError(f"every video is shorter than a clip, which spans {num_frames} frames: {named}")
     rank_zero_warn(f"{len(short)} of {len(videos)} videos are shorter than {num_frames} frames, left out: {named}")
-    return tuple(video for video in videos if video.num_frames >= num_frames)
+    return videos.select(~is_short)
 
 
-def name_a_few(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - _NUM_NAMED} more" if len(names) > _NUM_NAMED else ""
-    return ", ".join(names[:_NUM_NAMED]) + more
-
-
-def walk(root: Path, is_wanted: Callable[[Path], bool]) -> Iterator[str]:
-    """Paths of the wanted files below `root`, relative to it, with "/"; names that start with "." are left out.
-
-    Links to folders are followed, but never in a circle.
-    """
-    for folder, folder_names, file_names in os.walk(root, followlinks=True):
-        here = Path(folder).resolve()
-        folder_names[:] = [
-            name
-            for name in folder_names
-            if not name.startswith(".") and not here.is_relative_to((here / name).resolve())
-        ]
-        for name in file_names:
-            if not name.startswith(".") and is_wanted(Path(name)):
-                yield (Path(folder) / name).relative_to(root).as_posix()
-
-
-def class_names_of(root: Path, paths: Sequence[str]) -> tuple[str, ...]:
-    """The first folders of the videos' paths, sorted; without folders, the name of the root.
-
-    Raises: ValueError if only some of the paths have a folder.
-    """
-    without_class = [path for path in paths if "/" not in path]
-    if not without_class:
-        return tuple(sorted({path.split("/")[0] for path in paths}))
-    if len(without_class) < len(paths):
-        raise ValueError(
-            f"{root}: {len(without_class)} of {len(paths)} videos lie beside the class folders "
-            f"({name_a_few(without_class)}); move them into a class folder"
-        )
-    return (root.resolve().name,)
-
-
-def _measure(root: Path, paths: Sequence[str]) -> dict[str, Row]:
+def _measure(root: Path, paths: Sequence[str], kind: str) -> dict[str, Row]:
     """The row of each path, with its sha256 and properties: from the cache where the file is unchanged."""
     rows = rows_of(
         root,
         {path: stamp_of(root / path) for path in paths},
         lambda unknown: _open_videos(root, unknown),
         lambda row: (row["sha256"], VideoProperties(**row["properties"])),
+        kind,
     )
     unreadable = [path for path in paths if path not in rows]
     if unreadable:
         raise UnreadableVideoError(
-            f"{root}: decord cannot decode {len(unreadable)} of {len(paths)} videos: {name_a_few(unreadable)}; "
+            f"{root}: cannot decode {len(unreadable)} of {len(paths)} {kind or 'videos'}: {name_a_few(unreadable)}; "
             "repair, convert or remove them"
         )
     return rows

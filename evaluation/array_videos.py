@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from datamodules.index_cache import Row, rows_of, stamp_of
-from evaluation.video_source import Size, VideoSource, as_clip, checked_frames, scaled_and_cut
+from evaluation.video_source import Size, VideoSource, as_clip, checked_frames
+from video_io.pictures import scaled_and_cut
 
 ARRAY_EXTENSIONS = (".npy", ".pt")
 LAYOUTS = "uint8 (N, T, H, W, C) or (N, C, T, H, W) with C = 3 or 1"

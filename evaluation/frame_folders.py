@@ -1,24 +1,18 @@
 """Folders of pictures, each a video, as a source of videos."""
 
 import hashlib
-import io
 import os
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from datamodules.index_cache import Row, rows_of, stamp_of
-from datamodules.video_index import class_names_of, name_a_few, walk
-from evaluation.video_source import Size, VideoSource, as_clip, checked_frames, scaled_and_cut
-
-FRAME_EXTENSIONS = (".jpeg", ".jpg", ".png")
-_EIGHT_BIT_MODES = ("RGB", "RGBA", "L", "LA", "P", "1")
+from evaluation.video_source import Size, VideoSource, as_clip, checked_frames
+from video_io.folders import class_names_of
+from video_io.pictures import decode_picture, frames_of_videos, read_picture
 
 
 class FrameFolders(VideoSource):
@@ -61,44 +55,11 @@ class FrameFolders(VideoSource):
         name = self.names[index]
         paths = self.frames[name]
         wanted = checked_frames(name, frames, len(paths))
-        return as_clip([scaled_and_cut(read_picture(self.path / paths[frame]), size) for frame in wanted])
+        return as_clip([read_picture(self.path / paths[frame], size) for frame in wanted])
 
     def sha256(self, index: int) -> str:
         """Over the names and contents of the pictures, in hex."""
         return self._rows[self.names[index]]["sha256"]
-
-
-def is_frame(path: Path) -> bool:
-    """Whether the extension, in any case, is one of `FRAME_EXTENSIONS`."""
-    return path.suffix.lower() in FRAME_EXTENSIONS
-
-
-def frames_of_videos(root: Path) -> dict[str, list[str]]:
-    """Name of each video -> paths of its frames relative to the root, in natural order.
-
-    Raises: ValueError if there is no picture, or if pictures lie beside folders of pictures.
-    """
-    videos: dict[str, list[str]] = {}
-    for path in walk(root, is_frame):
-        videos.setdefault(Path(path).parent.as_posix(), []).append(path)
-    if not videos:
-        raise ValueError(f"{root}: no picture in this folder; looked for {', '.join(FRAME_EXTENSIONS)}")
-    above = {parent.as_posix() for folder in videos for parent in Path(folder).parents}
-    mixed = sorted(above & set(videos))
-    if mixed:
-        raise ValueError(
-            f"{root}: pictures lie beside folders of pictures in {name_a_few(mixed)}; each video needs a folder of its "
-            "own, with nothing but its frames"
-        )
-    if "." in videos:
-        videos[root.resolve().name] = videos.pop(".")
-    return {name: sorted(paths, key=natural) for name, paths in videos.items()}
-
-
-def natural(path: str) -> list[tuple[int, int, str]]:
-    """Key that sorts numbers in a path by their value, and equal ones (1, 01) by how they are written."""
-    parts = re.split(r"(\d+)", path)
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 def measured(root: Path, frames: dict[str, list[str]]) -> dict[str, Row]:
@@ -124,26 +85,6 @@ def measured(root: Path, frames: dict[str, list[str]]) -> dict[str, Row]:
     return rows
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """A picture as (H, W, 3) uint8.
-
-    Raises: ValueError, in one line, if it cannot be read or has not 8 bits a channel.
-    """
-    return _decoded(path, path.read_bytes())
-
-
-def _decoded(path: Path, content: bytes) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(content)) as picture:
-            mode = picture.mode
-            pixels = np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot be read as a picture; repair, convert or remove it") from error
-    if mode not in _EIGHT_BIT_MODES:
-        raise ValueError(f"{path}: a picture of mode {mode}; convert it to 8 bits a channel, RGB or grey")
-    return pixels
-
-
 def _row_or_problem(root: Path, paths: Sequence[str]) -> Row | str:
     """What `measured` wants to know of a video, or why it cannot be read."""
     try:
@@ -158,7 +99,7 @@ def _measure_video(root: Path, paths: Sequence[str]) -> Row:
     for path in paths:
         content = (root / path).read_bytes()
         digest.update(f"{Path(path).name}\0{hashlib.sha256(content).hexdigest()}\n".encode())
-        height, width, _ = _decoded(root / path, content).shape
+        height, width, _ = decode_picture(root / path, content).shape
         sizes.setdefault((height, width), path)
     if len(sizes) > 1:
         (one, first), (other, second), *_ = sizes.items()

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from datamodules.video_index import name_a_few
-from video_io.reading import middle, scaled_size
+from video_io.folders import name_a_few
 
 Size = tuple[int, int]  # (height, width) in pixels
 
@@ -169,22 +167,6 @@ def checked_frames(name: str, frames: Sequence[int], num_frames: int) -> Sequenc
     if len(frames) == 0 or min(frames) < 0 or max(frames) >= num_frames:
         raise ValueError(f"{name}: frames {list(frames)} asked for, but it has frames 0 to {num_frames - 1}")
     return frames
-
-
-def scaled_and_cut(frame: np.ndarray, size: Size | None) -> np.ndarray:
-    """A picture (H, W, C) uint8 as `VideoSource.read` scales and cuts it.
-
-    PIL's bilinear filter, which antialiases, is what decord does with video files: within one level on average, and one
-    or two levels brighter, because the conversion to RGB rounds otherwise where decord scales.
-    """
-    height, width, num_channels = frame.shape
-    if size is None or size == (height, width):
-        return frame
-    scaled = scaled_size((width, height), size)
-    if scaled != (width, height):
-        picture = Image.fromarray(frame if num_channels == 3 else frame[:, :, 0])
-        frame = np.asarray(picture.resize(scaled, Image.Resampling.BILINEAR)).reshape(*scaled[::-1], num_channels)
-    return middle(frame[None], size)[0]
 
 
 def as_clip(frames: Sequence[np.ndarray]) -> Tensor:

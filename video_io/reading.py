@@ -1,11 +1,12 @@
-"""Reading video files with decord; no other file imports it.
+"""Reading video files: with decord where it seeks exactly, otherwise with PyAV, in order from the first frame.
 
-A reader is opened for one request and dropped at once.  Kept open, it decodes ahead in its own thread and holds tens of
-megabytes, and a reader that lives in a parent process hangs or aborts its forked workers.
+No other file imports decord.  Its reader is opened for one request and dropped at once.  Kept open, it decodes ahead in
+its own thread and holds tens of megabytes, and a reader that lives in a parent process hangs or aborts its forked
+workers.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-VIDEO_EXTENSIONS = (".avi", ".mkv", ".mov", ".mp4", ".webm")
+from video_io.cropping import middle, scaled_size
+from video_io.in_order import (
+    PYAV_ERRORS,
+    FirstFrame,
+    TimedFrame,
+    decode_in_order,
+    look_at_first,
+    measure,
+    scaled_in_order,
+)
+from video_io.pictures import is_picture, read_picture
+
+VIDEO_EXTENSIONS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 
 _DECORD_ERRORS = (RuntimeError, AssertionError, decord.DECORDError)
 # How `seeks_exactly` tries a file: runs of so many frames, at this width and height in pixels.
@@ -23,6 +36,10 @@ _CHECKED_RUN = 4
 _NUM_CHECKED_KEY_FRAMES = 4
 _MAX_CHECKED_FRAMES = 3000
 _CHECK_SIZE = (64, 64)
+_LARGEST_DIFFERENCE = 2.0  # mean over a frame of decord's and PyAV's pixels, whose conversions of some formats differ
+# AVI and MPEG program streams store no time of display, and decord's answer near the end changes between calls; in WMV
+# it may be right in a few places and wrong in others.
+_NEVER_EXACT = (".avi", ".mpeg", ".mpg", ".wmv")
 
 decord.logging.set_level(decord.logging.QUIET)
 
@@ -34,7 +51,8 @@ class UnreadableVideoError(ValueError):
 class VideoProperties(NamedTuple):
     """What a video is: `width` and `height` in pixels as displayed (rotation applied), `fps` in frames per second.
 
-    `exact_seek` is False if decord returns other frames after a seek than in order (see `seeks_exactly`).
+    `exact_seek` chooses the reader: True is decord, which seeks; False is PyAV, in order from the first frame, for
+    files that decord cannot open and those in which it finds wrong frames (see `seeks_exactly`).
     """
 
     num_frames: int
@@ -50,19 +68,23 @@ def is_video(path: Path) -> bool:
 
 
 def probe(path: str | Path) -> VideoProperties:
-    """Measure a video, and try whether seeking in it is exact, for which it is decoded once.
+    """Measure a video, and try whether seeking in it is exact, for which it is decoded.
+
+    A picture is a video of one frame, which lasts a second.
 
     Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded.
     """
+    if is_picture(Path(path)):
+        _, height, width, _ = _read_picture(path, None).shape
+        return VideoProperties(1, width, height, 1.0, exact_seek=True)
+    if not seeks_exactly(path):
+        try:
+            return VideoProperties(*measure(path), exact_seek=False)
+        except PYAV_ERRORS as error:
+            raise _unreadable(path) from error
     reader = _open(path)
-    try:
-        height, width, _ = reader[0].shape
-        fps = float(reader.get_avg_fps())
-    except _DECORD_ERRORS as error:
-        raise _unreadable(path) from error
-    num_frames = len(reader)
-    del reader
-    return VideoProperties(num_frames, width, height, fps, seeks_exactly(path))
+    height, width, _ = reader[0].shape
+    return VideoProperties(len(reader), width, height, float(reader.get_avg_fps()), exact_seek=True)
 
 
 def read_clip(
@@ -73,7 +95,7 @@ def read_clip(
 ) -> Tensor:
     """Read frames as a clip: scaled until they just cover `size`, the aspect kept, the middle cut out.
 
-    Scaling is antialiased and done by decord while it decodes.  Rotation metadata is applied before scaling.
+    Scaling is antialiased and done while decoding, alike by both readers.  Rotation metadata is applied before scaling.
 
     Args:
         path: of the video file.
@@ -86,47 +108,70 @@ def read_clip(
     Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded, ValueError if a
         frame lies outside the video.
     """
+    if is_picture(Path(path)):
+        if list(frame_indices) != [0]:
+            raise ValueError(f"{path}: frames {list(frame_indices)} asked for, but a picture has frame 0 alone")
+        return _as_clip(_read_picture(path, (size, size) if isinstance(size, int) else size))
     properties = properties or probe(path)
     if size is None:
-        return _as_clip(_decode_own_size(path, frame_indices, properties))
+        exact_seek = properties.exact_seek and _can_scale_to(properties.width)
+        return _as_clip(_decode(path, frame_indices, exact_seek, (-1, -1)))
     crop = (size, size) if isinstance(size, int) else size
-    width, height = scaled_size((properties.width, properties.height), crop)
-    enlarged = next(factor for factor in itertools.count(1) if _can_scale_to(factor * width))
-    frames = _decode(path, frame_indices, properties.exact_seek, (enlarged * width, enlarged * height))
-    if enlarged > 1:
-        frames = frames.reshape(-1, height, enlarged, width, enlarged, 3).mean((2, 4)).round().astype(np.uint8)
-    return _as_clip(middle(frames, crop))
+    target, enlarged = _scaling((properties.width, properties.height), crop)
+    frames = _decode(path, frame_indices, properties.exact_seek, target)
+    return _as_clip(middle(_reduced(frames, enlarged), crop))
 
 
-def scaled_size(source_size: tuple[int, int], crop: tuple[int, int]) -> tuple[int, int]:
-    """The least (width, height) with the aspect of `source_size` (width, height) that covers `crop` (height, width).
+def first_frame(path: str | Path) -> FirstFrame:
+    """How large a video's frames are and how many a second there are; only the first one is decoded.
 
-    One side is that of the crop, the other to the nearest pixel.
+    Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded.
     """
-    width, height = source_size
-    crop_height, crop_width = crop
-    over, under = (crop_width, width) if crop_width * height >= crop_height * width else (crop_height, height)
-    return (2 * width * over + under) // (2 * under), (2 * height * over + under) // (2 * under)
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such video file")
+    try:
+        return look_at_first(path)
+    except PYAV_ERRORS as error:
+        raise _unreadable(path) from error
 
 
-def middle(frames: np.ndarray, crop: tuple[int, int]) -> np.ndarray:
-    """The middle of frames (T, height, width, C), `crop` (height, width) in size."""
-    crop_height, crop_width = crop
-    top, left = (frames.shape[1] - crop_height) // 2, (frames.shape[2] - crop_width) // 2
-    return frames[:, top : top + crop_height, left : left + crop_width]
+def frames_in_order(path: str | Path, size: tuple[int, int]) -> Iterator[TimedFrame]:
+    """Every frame from the first on, with its time, scaled and cut as `read_clip` does it: the same pixels.
+
+    Args:
+        path: of the video file.
+        size: (height, width) of the frames, in pixels.
+
+    Raises: FileNotFoundError if there is no such file, UnreadableVideoError if a frame cannot be decoded.
+    """
+    first = first_frame(path)
+    target, enlarged = _scaling((first.width, first.height), size)
+    try:
+        for seconds, frame in scaled_in_order(path, target):
+            yield TimedFrame(seconds, middle(_reduced(frame[None], enlarged), size)[0])
+    except PYAV_ERRORS as error:
+        raise _unreadable(path) from error
+
+
+def _scaling(source_size: tuple[int, int], crop: tuple[int, int]) -> tuple[tuple[int, int], int]:
+    """The (width, height) to decode at so that `crop` is just covered, and how many times too large that is."""
+    width, height = scaled_size(source_size, crop)
+    enlarged = next(factor for factor in itertools.count(1) if _can_scale_to(factor * width))
+    return (enlarged * width, enlarged * height), enlarged
+
+
+def _reduced(frames: np.ndarray, factor: int) -> np.ndarray:
+    """Frames (T, height, width, 3) with each square of `factor` pixels averaged."""
+    if factor == 1:
+        return frames
+    num_frames, height, width, _ = frames.shape
+    squares = frames.reshape(num_frames, height // factor, factor, width // factor, factor, 3)
+    return squares.mean((2, 4)).round().astype(np.uint8)
 
 
 def _as_clip(frames: np.ndarray) -> Tensor:
     """(T, H, W, C) -> (C, T, H, W)."""
     return torch.from_numpy(frames).permute(3, 0, 1, 2).contiguous()
-
-
-def _decode_own_size(path: str | Path, indices: Sequence[int], properties: VideoProperties) -> np.ndarray:
-    """Frames (T, height, width, 3) as they are; for the widths of `_can_scale_to` row padding is cut off."""
-    width, height = properties.width, properties.height
-    exact_seek = properties.exact_seek and _can_scale_to(width)  # decord gives padded frames one at a time only
-    frames = _decode(path, indices, exact_seek, (-1, -1))
-    return frames.reshape(len(frames), height, -1)[:, :, : 3 * width].reshape(-1, height, width, 3)
 
 
 def _can_scale_to(width: int) -> bool:
@@ -140,17 +185,24 @@ def _can_scale_to(width: int) -> bool:
 
 
 def seeks_exactly(path: str | Path) -> bool:
-    """Whether decord finds the same frames after a seek as in order: at the end, in the middle and after key frames.
+    """Whether decord opens a file and finds the right frames after a seek: at the end, the middle and key frames.
 
     decord 0.6 seeks to wrong frames without a word in some files: MPEG-2, and H.264 and HEVC with open groups of
-    pictures.  In order from frame 0 the same files are right.  AVI is never taken as exact: it stores no time of
-    display, and with B-frames decord's answer near the end changes from one call to the next.  Of a video of more than
-    3000 frames only the first 3000 are compared.
+    pictures.  After a seek there must be exactly the frames that decord finds in order, and those must be PyAV's.  AVI,
+    WMV and MPEG program streams are never taken as exact.  Of a video of more than 3000 frames only the first 3000 are
+    compared.
 
-    Raises: UnreadableVideoError if a frame cannot be decoded.
+    Raises: FileNotFoundError if there is no such file.
     """
-    if Path(path).suffix.lower() == ".avi":
+    if Path(path).suffix.lower() in _NEVER_EXACT and Path(path).exists():
         return False
+    try:
+        return _agrees_with_itself_and_pyav(path)
+    except (UnreadableVideoError, IndexError, *PYAV_ERRORS):
+        return False
+
+
+def _agrees_with_itself_and_pyav(path: str | Path) -> bool:
     reader = _open(path, _CHECK_SIZE)
     num_frames = min(len(reader), _MAX_CHECKED_FRAMES)
     key_frames = [index for index in reader.get_key_indices() if 0 < index < num_frames]
@@ -160,7 +212,11 @@ def seeks_exactly(path: str | Path) -> bool:
     starts |= {index + after for index in some_key_frames for after in range(3) if index + after < num_frames}
     runs = [range(start, min(start + _CHECKED_RUN, num_frames)) for start in starts]
     wanted = sorted(set().union(*runs))
-    in_order = dict(zip(wanted, _decode(path, wanted, False, _CHECK_SIZE), strict=True))
+    frames = _decode_in_order(_open(path, _CHECK_SIZE), wanted)
+    difference = np.abs(frames.astype(np.float32) - decode_in_order(path, wanted, _CHECK_SIZE)).mean((1, 2, 3))
+    if difference.max() > _LARGEST_DIFFERENCE:
+        return False
+    in_order = dict(zip(wanted, frames, strict=True))
     for run in runs:
         for index, frame in zip(run, _decode(path, run, True, _CHECK_SIZE), strict=True):
             if not np.array_equal(frame, in_order[index]):
@@ -168,14 +224,33 @@ def seeks_exactly(path: str | Path) -> bool:
     return True
 
 
+def _read_picture(path: str | Path, crop: tuple[int, int] | None) -> np.ndarray:
+    """(1, height, width, 3) uint8."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such picture")
+    try:
+        return np.stack([read_picture(path, crop)])
+    except ValueError as error:
+        raise UnreadableVideoError(str(error)) from error
+
+
 def _decode(path: str | Path, indices: Sequence[int], exact_seek: bool, target: tuple[int, int]) -> np.ndarray:
     """Frames (T, height, width, C) uint8, scaled to `target` (width, height); (-1, -1) keeps their size."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such video file")
+    if not exact_seek:
+        try:
+            return decode_in_order(path, indices, target)
+        except IndexError as error:
+            raise ValueError(str(error)) from error
+        except PYAV_ERRORS as error:
+            raise _unreadable(path) from error
     reader = _open(path, target)
     if len(indices) == 0 or min(indices) < 0 or max(indices) >= len(reader):
         raise ValueError(f"{path}: frames {list(indices)} asked for, but it has frames 0 to {len(reader) - 1}")
     try:
-        return reader.get_batch(list(indices)).asnumpy() if exact_seek else _decode_in_order(reader, indices)
-    except (*_DECORD_ERRORS, StopIteration) as error:
+        return reader.get_batch(list(indices)).asnumpy()
+    except _DECORD_ERRORS as error:
         raise _unreadable(path) from error
 
 
@@ -199,4 +274,4 @@ def _open(path: str | Path, target: tuple[int, int] = (-1, -1)) -> decord.VideoR
 
 
 def _unreadable(path: str | Path) -> UnreadableVideoError:
-    return UnreadableVideoError(f"{path}: decord cannot decode this file; repair it, convert it to mp4 or remove it")
+    return UnreadableVideoError(f"{path}: cannot decode this file; repair it, convert it to mp4 or remove it")

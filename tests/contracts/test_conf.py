@@ -3,15 +3,19 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from experiment.command_line import Experiment, build
+from prepare import main as prepare
 from tests.contracts.first_stage import first_stage, untrained_image_checkpoint
 from video_io.writing import write_video
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "conf").glob("*.yaml"))
 SMALL = sorted((ROOT / "conf" / "small").glob("*.yaml"))
-DATA = sorted((ROOT / "conf" / "data").glob("*.yaml"))
+PICTURES = ROOT / "conf" / "data" / "picture_folder.yaml"
+PACK = ROOT / "conf" / "data" / "pack.yaml"
+DATA = sorted(set((ROOT / "conf" / "data").glob("*.yaml")) - {PICTURES, PACK})
 TRAINERS = sorted((ROOT / "conf" / "trainer").glob("*.yaml"))
 
 
@@ -61,6 +65,29 @@ def test_every_data_set_goes_with_experiments(path: Path, experiment: str, tmp_p
     built_on = built(
         tmp_path, "--config", str(ROOT / "conf" / f"{experiment}.yaml"), *small, "--data", str(path),
         "--data.root", str(videos), "--trainer.accelerator", "cpu",
+    )  # fmt: skip
+    assert built_on.datamodule.num_videos("train") >= 2
+    assert built_on.model.video_shape == built_on.datamodule.video_shape
+
+
+def test_pictures_go_with_an_experiment_on_pictures(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for number in range(4):
+        Image.new("RGB", (64, 64), (number, 0, 0)).save(tmp_path / "pictures" / f"{number}.png")
+    built_on = built(
+        tmp_path, "--config", "conf/stylegan_image.yaml", "--data", str(PICTURES),
+        "--data.root", str(tmp_path / "pictures"), "--trainer.accelerator", "cpu",
+    )  # fmt: skip
+    assert built_on.datamodule.num_videos("train") == 3
+    assert built_on.model.video_shape == built_on.datamodule.video_shape == (3, 1, 64, 64)
+
+
+@pytest.mark.parametrize("experiment", ["demo", "wgan_gp"])
+def test_a_pack_goes_with_experiments(experiment: str, tmp_path: Path, videos: Path) -> None:
+    assert prepare([str(videos), "--output", str(tmp_path / "pack"), "--processes", "1"]) == 0
+    built_on = built(
+        tmp_path, "--config", str(ROOT / "conf" / f"{experiment}.yaml"), "--data", str(PACK),
+        "--data.root", str(tmp_path / "pack"), "--trainer.accelerator", "cpu",
     )  # fmt: skip
     assert built_on.datamodule.num_videos("train") >= 2
     assert built_on.model.video_shape == built_on.datamodule.video_shape

@@ -3,7 +3,7 @@ import pickle
 import pytest
 import torch
 
-from datamodules.clip_dataset import ClipDataset, FixedClipDataset
+from datamodules.clip_dataset import ClipDataset, FixedClipDataset, VideoFileReader
 from datamodules.clip_sampling import ClipChoice
 from datamodules.video_index import index_videos
 from tests.numbered_videos import read_clip_numbers
@@ -12,19 +12,14 @@ from video_io.reading import read_clip
 
 def choose(position: int) -> ClipChoice:
     """Video = position; the odd ones are mirrored."""
-    return ClipChoice(position, start_frame=position, flip=position % 2 == 1)
+    return ClipChoice(position, start_frame=position, flip=position % 2 == 1, frame_stride=3)
 
 
 @pytest.fixture
 def clips(numbered_folder):
-    return {
-        "root": numbered_folder,
-        "videos": index_videos(numbered_folder).videos,
-        "choose": choose,
-        "num_frames": 5,
-        "frame_stride": 3,
-        "size": 48,
-    }
+    videos = index_videos(numbered_folder).videos
+    read = VideoFileReader(numbered_folder, videos, size=48)
+    return {"videos": videos, "choose": choose, "num_frames": 5, "read": read}
 
 
 def test_the_chosen_clip_is_delivered(clips):
@@ -32,7 +27,7 @@ def test_the_chosen_clip_is_delivered(clips):
     for position in range(9):
         item = dataset[position]
         assert item["clip"].shape == (3, 5, 48, 48) and item["clip"].dtype == torch.uint8
-        assert item["label"] == position // 3
+        assert item["label"] == position // 3 and item["position"] == position
         numbers = read_clip_numbers(item["clip"])
         assert numbers == (position, list(range(position, position + 15, 3)), position % 2 == 1)
 

@@ -67,6 +67,20 @@ def test_two_processes_take_what_one_takes(numbered_folder):
     assert joined == alone
 
 
+@pytest.mark.parametrize("sampling", ["by_video", "by_clip", "by_class"])
+def test_the_clips_of_every_rule_whatever_workers_and_processes(numbered_folder, sampling):
+    rule = {"sampling": sampling, "frame_stride": 1, "max_frame_stride": 4, "group_pattern": r"person(\d)"}
+    alone = read(on_process(folder(numbered_folder, **rule)), 4)
+    assert len({written.frames[1] - written.frames[0] for written, _ in alone}) > 1
+    assert alone == read(on_process(folder(numbered_folder, num_workers=2, **rule)), 4)
+    shares = [read(on_process(folder(numbered_folder, **rule), rank, 4), 4) for rank in range(4)]
+    assert [clip for step in range(4) for share in shares for clip in share[step : step + 1]] == alone
+    assert read(on_process(folder(numbered_folder, **rule), global_step=3), 1) == alone[12:]
+    if sampling == "by_class":
+        for first in (0, 3, 6, 9, 12):
+            assert {label for _, label in alone[first : first + 3]} == {0, 1, 2}
+
+
 def test_batch_size_that_the_processes_cannot_divide(numbered_folder):
     with pytest.raises(ValueError, match="4 cannot be divided by 3 processes; take 3"):
         on_process(folder(numbered_folder), 0, 3).train_dataloader()
@@ -213,6 +227,8 @@ def test_setup_reads_the_index_once(numbered_folder, monkeypatch):
         ({"num_frames": 0}, "num_frames is 0; it must be at least 1"),
         ({"frame_stride": 0}, "frame_stride is 0"),
         ({"size": 0}, "size is 0"),
+        ({"max_frame_stride": 2}, "max_frame_stride is 2; it must be at least frame_stride, 3"),
+        ({"sampling": "by_chance"}, "sampling is 'by_chance'; it must be one of by_video, by_clip, by_class"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"num_workers": -1}, "num_workers is -1; it must be at least 0"),
         ({"seed": -1}, "seed is -1; it must be at least 0"),

@@ -104,7 +104,7 @@ def test_same_size_other_time_is_opened_again(root, opened):
         lambda text: "",
         lambda text: text[: len(text) // 2],
         lambda text: "[1, 2]",
-        lambda text: text.replace('"format": 1', '"format": 0'),
+        lambda text: text.replace('"format": 2', '"format": 0'),
         lambda text: text.replace("num_frames", "num"),
         lambda text: text.replace("sha256", "md5"),
         lambda text: text.replace("stamp", "time"),
@@ -164,7 +164,7 @@ def test_without_a_cache_it_works_and_warns(root, cache_folder):
         (
             lambda root: (root / "empty").mkdir() or root / "empty",
             ValueError,
-            "looked for .avi, .mkv, .mov, .mp4, .webm",
+            "looked for .avi, .gif, .m4v, .mkv, .mov, .mp4, .mpeg, .mpg, .webm, .wmv",
         ),
         (
             lambda root: shutil.copy(root / "bow/person0_0.mp4", root / "a.mp4") and root,

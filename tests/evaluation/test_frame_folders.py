@@ -7,7 +7,8 @@ from PIL import Image
 
 from datamodules.index_cache import cache_file
 from evaluation import frame_folders
-from evaluation.frame_folders import FrameFolders, natural
+from evaluation.frame_folders import FrameFolders
+from video_io.pictures import natural
 
 
 def save(path: Path, pixels: np.ndarray | None = None) -> None:
@@ -89,9 +90,9 @@ def test_what_is_wrong_is_one_line(tmp_path: Path) -> None:
         ("mixed", "the frames of a video must be of one size; video/1.png is 8x8, video/2.png is 16x8"),
         ("beside", "pictures lie beside folders of pictures in .; each video needs a folder of its own"),
         ("classes", "videos lie beside the class folders"),
-        ("broken", "2.png: cannot be read as a picture"),
-        ("truncated", "1.png: cannot be read as a picture"),
-        ("deep", "1.png: a picture of mode I;16; convert it to 8 bits a channel"),
+        ("broken", "2.png: cannot decode this picture"),
+        ("truncated", "1.png: cannot decode this picture"),
+        ("deep", "1.png: has pixels of kind I;16; convert it to 8 bits a channel"),
         ("empty", "no picture in this folder"),
     ):
         with pytest.raises(ValueError, match=expected) as raised:

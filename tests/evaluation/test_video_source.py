@@ -10,8 +10,9 @@ import torch
 
 from datamodules.video_folder import VideoFolder
 from evaluation.open_videos import open_videos
-from evaluation.video_source import VideoSource, counted, scaled_and_cut
+from evaluation.video_source import VideoSource, counted
 from tests.numbered_videos import read_clip_numbers, write_video
+from video_io.pictures import scaled_and_cut
 
 
 @pytest.fixture(params=["video files", "frame folders", "array"])
@@ -130,7 +131,7 @@ def test_what_is_not_accepted(tmp_path: Path, video_folder: Path) -> None:
     (tmp_path / "mixed").mkdir()
     shutil.copy(video_folder / "bow/0.mp4", tmp_path / "mixed")
     (tmp_path / "mixed/0.png").write_text("?")
-    accepted = r"give a folder of videos \(\.avi.*\), a folder of frame folders .* or an array \(\.npy, \.pt\)"
+    accepted = r"give a folder of videos \(\.avi.*\), a folder of frame folders .*, a pack .* array \(\.npy, \.pt\)"
     for path, expected in (
         (tmp_path / "nowhere", rf"no such file or folder; {accepted}"),
         (tmp_path / "empty", rf"holds neither videos nor pictures; {accepted}"),
@@ -145,7 +146,7 @@ def test_what_is_not_accepted(tmp_path: Path, video_folder: Path) -> None:
 
 def test_an_unreadable_video(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("no video")
-    with pytest.raises(ValueError, match=r"decord cannot decode 1 of 1 videos: a.mp4"):
+    with pytest.raises(ValueError, match=r"cannot decode 1 of 1 videos: a.mp4"):
         open_videos(tmp_path)
 
 

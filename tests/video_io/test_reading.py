@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from tests.numbered_videos import board, read_clip_numbers, write_numbered, write_video
+from video_io.cropping import scaled_size
 from video_io.reading import (
     UnreadableVideoError,
     VideoProperties,
+    frames_in_order,
     is_video,
     probe,
     read_clip,
-    scaled_size,
     seeks_exactly,
 )
 
@@ -225,3 +226,22 @@ def test_real_videos():
         start = properties.num_frames // 2
         clip = read_clip(path, range(start, start + 16), 64)
         np.testing.assert_allclose(clip.permute(1, 2, 3, 0).numpy(), truth[start : start + 16], atol=2)
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), [EXACT[0], NOT_EXACT[0], NOT_EXACT[2]])
+@pytest.mark.parametrize("size", [(64, 64), (24, 16), (47, 81)])
+def test_frames_in_order_are_those_of_a_clip(tmp_path, name, codec, options, size):
+    path = write_numbered(tmp_path / name, num_frames=40, width=96, codec=codec, **options)
+    frames = list(frames_in_order(path, size))
+    assert np.allclose([frame.seconds for frame in frames], np.arange(40) / 25)
+    pixels = np.stack([frame.pixels for frame in frames])
+    assert pixels.shape == (40, *size, 3)
+    assert np.array_equal(pixels, read_clip(path, range(40), size).permute(1, 2, 3, 0).numpy())
+
+
+def test_frames_in_order_of_what_is_no_video(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        next(frames_in_order(tmp_path / "none.mp4", (8, 8)))
+    (tmp_path / "a.mp4").write_text("no video")
+    with pytest.raises(UnreadableVideoError, match="cannot decode"):
+        next(frames_in_order(tmp_path / "a.mp4", (8, 8)))

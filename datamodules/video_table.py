@@ -1,0 +1,111 @@
+"""The videos of an index in columns: some 100 bytes a video, and no Python object until a video is asked for.
+
+Workers are forked.  Objects that they only read would still be copied into each of them, because reading counts
+references; the columns of a table stay shared.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+
+from video_io.reading import VideoProperties
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video: `path` below the root, with "/"; `label` of its class; `sha256` of its content, in hex."""
+
+    path: str
+    label: int
+    properties: VideoProperties
+    sha256: str
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the whole video."""
+        return self.properties.num_frames
+
+
+class VideoTable(Sequence[Video]):
+    """Videos, numbered from 0.
+
+    Args:
+        columns: `num_frames`, `label` (N,) int32; `width`, `height` (N,) int32, `fps` (N,) float64, `exact_seek` (N,)
+            bool, as in `VideoProperties`; `sha256` (N, 32) uint8; `path_end` (N,) int64, where each path ends in the
+            bytes `paths`, uint8, UTF-8.  Further columns, one value a video, are kept along.
+
+    Attributes:
+        num_frames: of each video, (N,).
+        labels: class of each video, (N,).
+        fps: frames per second of each video, (N,).
+    """
+
+    def __init__(self, columns: dict[str, np.ndarray]) -> None:
+        self.columns = columns
+        self.num_frames = columns["num_frames"]
+        self.labels = columns["label"]
+        self.fps = columns["fps"]
+
+    @classmethod
+    def of(cls, videos: Sequence[Video]) -> "VideoTable":
+        """The table of some videos."""
+        paths = [video.path.encode("utf-8", "surrogateescape") for video in videos]
+        properties = [video.properties for video in videos]
+        hashes = bytes.fromhex("".join(video.sha256 for video in videos))
+        return cls(
+            {
+                "num_frames": np.array([each.num_frames for each in properties], np.int32),
+                "width": np.array([each.width for each in properties], np.int32),
+                "height": np.array([each.height for each in properties], np.int32),
+                "fps": np.array([each.fps for each in properties], np.float64),
+                "exact_seek": np.array([each.exact_seek for each in properties], bool),
+                "label": np.array([video.label for video in videos], np.int32),
+                "sha256": np.frombuffer(hashes, np.uint8).reshape(-1, 32),
+                "path_end": np.cumsum([len(path) for path in paths], dtype=np.int64),
+                "paths": np.frombuffer(b"".join(paths), np.uint8),
+            }
+        )
+
+    def select(self, wanted: Sequence[bool] | np.ndarray) -> "VideoTable":
+        """The videos for which `wanted`, one value a video, is true; in the same order."""
+        mask = np.asarray(wanted, bool)
+        lengths = np.diff(self.columns["path_end"], prepend=0)
+        chosen = {name: column[mask] for name, column in self.columns.items() if name not in ("path_end", "paths")}
+        chosen["path_end"] = np.cumsum(lengths[mask], dtype=np.int64)
+        chosen["paths"] = self.columns["paths"][np.repeat(mask, lengths)]
+        return VideoTable(chosen)
+
+    def path(self, index: int) -> str:
+        """Of a video, below the root."""
+        ends = self.columns["path_end"]
+        begin = int(ends[index - 1]) if index else 0
+        return self.columns["paths"][begin : int(ends[index])].tobytes().decode("utf-8", "surrogateescape")
+
+    def __len__(self) -> int:
+        return len(self.num_frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Video: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Video]: ...
+
+    def __getitem__(self, index: int | slice) -> Video | Sequence[Video]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        index = range(len(self))[index]  # negative ones count from the end; an IndexError beyond it
+        row = {name: self.columns[name][index].item() for name in ("label", *VideoProperties._fields)}
+        label = row.pop("label")
+        return Video(self.path(index), label, VideoProperties(**row), self.columns["sha256"][index].tobytes().hex())
+
+    def __iter__(self) -> Iterator[Video]:
+        return (self[index] for index in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, VideoTable):
+            return NotImplemented
+        return all(np.array_equal(column, other.columns[name]) for name, column in self.columns.items())
+
+    __hash__ = None  # type: ignore[assignment]

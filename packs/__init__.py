@@ -1,0 +1,1 @@
+"""Packs: videos decoded once, cut to size and laid one behind the other, so that a clip is one read."""

@@ -1,0 +1,1 @@
+"""From videos as people have them to packs; only prepare.py imports it."""
