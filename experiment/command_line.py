@@ -16,7 +16,7 @@ from experiment.parsing import ExperimentCLI, forbid_code, parse_and_instantiate
 from experiment.rolling_back import num_skipped_batches
 from experiment.run_folder import CONFIG, is_saved_config, make_run_folder, remove_if_empty, take_run_folder
 from experiment.run_lock import lock_run_folder, unlock
-from experiment.secrets import refuse_secrets
+from experiment.secrets import refuse_secrets, refuse_secrets_in
 from experiment.start_elsewhere import check_is_checkpoint, check_started_from, note_start
 from tensor_files.starting_points import weights_come_later
 from tensor_files.whole_files import remove_parts, whole_file
@@ -29,7 +29,8 @@ OPTIONS_HELP = """options that stand on the command line only, never in a config
   --resume CHECKPOINT       start from a checkpoint of the same config in a new folder, and go on there when
                             it is started again (default: auto, from the newest intact one of the run's own folder)
   --rollbacks N             how often a loss that is not finite may send the run back to its newest checkpoint,
-                            from where it leaves out the batches that led there (default: 0, it stops)
+                            from where it leaves out the batches that led there (default: 0, it stops);
+                            several processes end with exit code 75, and go back when they are started again
   --allow_package PACKAGE   let the config name classes of this package; may be repeated
 """
 
@@ -100,6 +101,7 @@ def prepare(rest: list[str], run_folder: Path, resume: Path | None, is_named: bo
         check_is_checkpoint(resume)
     with weights_come_later(goes_on or resume is not None):
         cli = parse_and_instantiate(rest, run_folder, OPTIONS_HELP)
+    refuse_secrets_in(cli.resolved_config)
     start_from = None if goes_on else resume
     start = check(cli.model, cli.datamodule, cli.trainer, Plan(run_folder, cli.resolved_config, start_from, is_named))
     if hasattr(cli.datamodule, "num_skipped_batches"):

@@ -268,6 +268,34 @@ def test_a_checkpoint_of_other_networks_or_of_no_run(
         assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("root", "size", "said"),
+    [
+        ("canary-4f9a-secret", "16", "the config has the value of HF_TOKEN in it"),
+        (".", "canary-4f9a-secret", "data.size: *<HF_TOKEN>*"),
+    ],
+)
+def test_a_secret_in_a_config_that_a_config_names(
+    tmp_path: Path,
+    videos: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    root: str,
+    size: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "canary-4f9a-secret")
+    (tmp_path / "inner.yaml").write_text(
+        f"class_path: datamodules.acting_figures.ActingFigures\ninit_args: {{root: {root}, size: {size}}}\n"
+    )
+    (tmp_path / "outer.yaml").write_text("data: inner.yaml\n")
+    given = ["--config", DEMO, "--config", str(tmp_path / "outer.yaml"), "--runs_folder", str(tmp_path / "runs")]
+    assert main(given) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert fnmatch(line, f"train.py: *{said}*") and "canary" not in line
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("logger", ["false", "null", "[]"])
 def test_without_a_dashboard_there_is_still_metrics_csv(tmp_path: Path, videos: Path, logger: str) -> None:
     experiment = build(arguments(tmp_path, videos, "--trainer.logger", logger))
