@@ -29,12 +29,14 @@ class Sweep:
         fixed: arguments of train.py that all trials have, with `${args}` where those of the trial stand.
         parameters: argument of train.py to its W&B description: `value`, `values`, or `min` and `max`.
         run_cap: most trials; None sets none.
+        early_terminate: whether trials end by how others do.
     """
 
     method: str
     fixed: tuple[str, ...]
     parameters: Parameters
     run_cap: int | None = None
+    early_terminate: bool = False
 
     def arguments(self, trial: dict[str, Any]) -> list[str]:
         """Those of train.py for one trial, as `wandb agent` would give them."""
@@ -60,13 +62,13 @@ def read_sweep(path: Path) -> Sweep:
     if content.get("method") not in ("grid", "random", "bayes"):
         raise UserError(f"{path}: method is {content.get('method')}; it must be grid, random or bayes")
     run_cap = content.get("run_cap")
-    if run_cap is not None and not (isinstance(run_cap, int) and run_cap > 0):
+    if run_cap is not None and not (isinstance(run_cap, int) and run_cap > 0 and run_cap is not True):
         raise UserError(f"{path}: run_cap is {run_cap}; it must be a whole number above 0")
     for name, described in content["parameters"].items():
         if problem := _problem(described):
             raise UserError(f"{path}: parameters.{name} {problem}")
     fixed = _fixed_arguments(path, content.get("command", [PROGRAM, ARGUMENTS]))
-    return Sweep(content["method"], fixed, content["parameters"], run_cap)
+    return Sweep(content["method"], fixed, content["parameters"], run_cap, bool(content.get("early_terminate")))
 
 
 def _fixed_arguments(path: Path, command: Any) -> tuple[str, ...]:
@@ -97,8 +99,9 @@ def _problem(described: Any) -> str:
         return ""
     low, high = described["min"], described["max"]
     kinds = (int,) if distribution == "int_uniform" else (int, float)
-    if any(isinstance(each, bool) or not isinstance(each, kinds) for each in (low, high)):
-        return f"has min {low} and max {high}, which are no numbers (1.0e-4 is one, 1e-4 is text to YAML)"
+    if any(isinstance(each, bool) or not isinstance(each, kinds) or not math.isfinite(each) for each in (low, high)):
+        kind = "whole numbers" if kinds == (int,) else "numbers"
+        return f"has min {low} and max {high}, which are no {kind} (1.0e-4 is one, 1e-4 is text to YAML)"
     if not low < high or (distribution == "log_uniform_values" and low <= 0):
         return f"has min {low} and max {high}; min must be below max" + (", and above 0" if low <= 0 else "")
     return ""
@@ -108,9 +111,15 @@ def _problem_of_values(described: dict[str, Any]) -> str:
     values, odds = described["values"], described.get("probabilities")
     if not isinstance(values, list) or not values:
         return "has no values"
-    if odds is not None and (len(odds) != len(values) or not math.isclose(sum(odds), 1)):
+    if odds is not None and not _are_probabilities(odds, len(values)):
         return "has probabilities that are not one for each value with a sum of 1"
     return ""
+
+
+def _are_probabilities(odds: Any, count: int) -> bool:
+    if not isinstance(odds, list) or len(odds) != count:
+        return False
+    return all(isinstance(each, int | float) and each >= 0 for each in odds) and math.isclose(sum(odds), 1)
 
 
 def distribution_of(described: dict[str, Any]) -> str:
