@@ -11,9 +11,15 @@ from typing import Any
 
 import yaml
 
-from experiment.one_line import UserError
+from experiment.one_line import UserError, nearest
 
 DISTRIBUTIONS = ("constant", "categorical", "int_uniform", "uniform", "log_uniform_values")
+# What W&B knows in a sweep file, and in a parameter's description.
+KEYS = (
+    "program", "method", "metric", "parameters", "command", "run_cap", "early_terminate", "name", "description",
+    "project", "entity", "controller", "settings", "job", "image_uri",
+)  # fmt: skip
+KEYS_OF_PARAMETER = ("value", "values", "min", "max", "distribution", "probabilities", "mu", "sigma", "q", "parameters")
 ARGUMENTS = "${args}"
 PROGRAM = "${program}"
 
@@ -57,6 +63,8 @@ def read_sweep(path: Path) -> Sweep:
         raise UserError(f"{path}: is no YAML, {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
         raise UserError(f"{path}: is no sweep file; it needs method, program and parameters")
+    if unknown := [key for key in content if key not in KEYS]:
+        raise UserError(f"{path}: has {unknown[0]!r}{nearest(str(unknown[0]), KEYS)}")
     if Path(str(content.get("program"))).name != "train.py":
         raise UserError(f"{path}: program is {content.get('program')}; it must be train.py")
     if content.get("method") not in ("grid", "random", "bayes"):
@@ -84,6 +92,8 @@ def _problem(described: Any) -> str:
     """What a parameter's description lacks; empty if nothing."""
     if not isinstance(described, dict):
         return "is no mapping; it takes value, values, or min and max"
+    if unknown := [key for key in described if key not in KEYS_OF_PARAMETER]:
+        return f"has {unknown[0]!r}{nearest(str(unknown[0]), KEYS_OF_PARAMETER)}"
     if "parameters" in described:
         return "is nested; give its parameters dotted names, as on train.py's command line"
     distribution = distribution_of(described)

@@ -75,6 +75,8 @@ def test_values_are_as_the_parser_of_train_reads_them() -> None:
             {"parameters": {"a": {"distribution": "int_uniform", "min": 0, "max": 1.5}}},
             "parameters.a has min 0 and max 1.5, which are no whole numbers",
         ),
+        ({"run_capp": 3}, "has 'run_capp'; did you mean 'run_cap'?"),
+        ({"parameters": {"a": {"vals": [1]}}}, "parameters.a has 'vals'; did you mean 'values'?"),
         ({"run_cap": True}, "run_cap is True; it must be a whole number above 0"),
         ({"command": ["python", "${program}"]}, "command must be a list with ${program} and, after it, ${args}"),
         ({"command": ["${program}", "${args}", "${envvar:X}"]}, "command may have ${args} and no other macro"),
