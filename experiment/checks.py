@@ -150,11 +150,17 @@ def check_checkpoint(path: Path, said: str, model: LightningModule) -> dict[str,
         saved = load_checkpoint(path)
     except (ValueError, OSError) as error:
         raise UserError(f"{said}{error}") from error
-    if not {"loops", "optimizer_states", "global_step", "callbacks"} <= set(saved):
+    if not can_be_gone_on_from(saved):
         raise UserError(f"{said}{path}: is no checkpoint of a run; give a file from its checkpoints folder")
     if unlike := difference(saved["state_dict"], model.state_dict()):
         raise UserError(f"{said}{path}: is of other networks: {unlike}; give the config of that run")
     return saved
+
+
+def can_be_gone_on_from(saved: dict[str, Any]) -> bool:
+    """Whether a checkpoint has what training needs besides weights; a stranger's may have anything in its place."""
+    kinds = {"loops": dict, "optimizer_states": list, "global_step": int, "callbacks": dict}
+    return all(isinstance(saved.get(name), kind) for name, kind in kinds.items()) and "fit_loop" in saved["loops"]
 
 
 def check_same_training(path: Path, saved: dict[str, Any], model: LightningModule) -> None:

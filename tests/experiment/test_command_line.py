@@ -256,9 +256,14 @@ def test_a_checkpoint_of_other_networks_or_of_no_run(
 ) -> None:
     path = tmp_path / "other.ckpt"
     weights = {"generator.weight": torch.zeros(3)}
-    training: dict[str, object] = {"loops": {}, "optimizer_states": [], "callbacks": {}, "global_step": 3}
+    training: dict[str, object] = {
+        "loops": {"fit_loop": {}}, "optimizer_states": [], "callbacks": {}, "global_step": 3,
+    }  # fmt: skip
     for content, said in (
         (weights, "is no checkpoint of a run"),
+        ({"state_dict": weights, **training, "loops": {}}, "is no checkpoint of a run"),
+        ({"state_dict": weights, **training, "global_step": "3"}, "is no checkpoint of a run"),
+        ({"state_dict": weights, **training, "optimizer_states": None}, "is no checkpoint of a run"),
         ({"state_dict": weights, **training}, "is of other networks: "),
     ):
         torch.save(content, path)
