@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "experiment": OURS - {"benchmarks", "evaluation", "sampling", "slurm"},
     "evaluation": {"metrics", "datamodules", "video_io", "experiment", "lightning_modules", "tensor_files"},
     "sampling": {"callbacks.protocols", "evaluation", "experiment", "metrics.card", "video_io", "tensor_files"},
-    "slurm": {"experiment.one_line"},
+    "slurm": {"experiment.one_line", "experiment.secrets"},
     "benchmarks": OURS,
 }
 NEVER = {
