@@ -34,8 +34,10 @@ def main(arguments: list[str]) -> int:
         if code is not None:
             return code
         if experiment.trainer.world_size > 1:
-            return START_AGAIN
-        return main([*arguments, "--run_folder", str(experiment.run_folder)])
+            return 0 if is_started_by_lightning(os.environ) else START_AGAIN
+        run_folder = str(experiment.run_folder)
+        del experiment  # two models may be one too many for a GPU
+        return main([*arguments, "--run_folder", run_folder])
     except (UserError, MisconfigurationException) as mistake:
         print(f"train.py: {mistake}", file=sys.stderr)
         return 2
@@ -60,9 +62,12 @@ def train(experiment: Experiment) -> int | None:
     except DivergedError as error:
         is_first = trainer.is_global_zero
         done = roll_back(experiment.run_folder, error.step, str(error), experiment.rollbacks) if is_first else ""
+        # All wait for the first one: whoever has started them may end it as soon as one of the others has ended.
+        done = trainer.strategy.broadcast(done)
         if not done:
             raise
-        print(f"train.py: {error}; {done}", file=sys.stderr)
+        if is_first:
+            print(f"train.py: {error}; {done}", file=sys.stderr)
         return None
     except SystemExit as end:  # Lightning's, with 1, after a Ctrl-C while it was getting ready
         if isinstance(end.__context__, KeyboardInterrupt):

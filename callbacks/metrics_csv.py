@@ -106,12 +106,12 @@ def read_rows(path: Path) -> list[Row]:
     """The rows that are whole, each with what it has."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     whole = csv.DictReader(line for line in lines if line.endswith("\n"))
     return [
         {name: value for name, value in row.items() if value}
         for row in whole
-        if None not in row and None not in row.values() and row.get("step", "").isdigit()
+        if None not in row and None not in row.values() and row.get("step", "").isdecimal()
     ]
 
 

@@ -61,6 +61,10 @@ class StopSignals(Callback):
                     logger.interrupt()
 
     @override
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.teardown(trainer, pl_module, "fit")  # which Lightning does not call then
+
+    @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for number, handler in self._replaced.items():
             signal.signal(number, handler)

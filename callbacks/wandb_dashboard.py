@@ -92,7 +92,17 @@ class WandbDashboard(WandbLogger):
 
     @override
     @rank_zero_only
+    def log_hyperparams(self, *arguments: Any, **named: Any) -> None:
+        if isinstance(self.experiment, _DummyExperiment):  # W&B cannot be used
+            return
+        with self._may_be_lost():
+            super().log_hyperparams(*arguments, **named)
+
+    @override
+    @rank_zero_only
     def log_video(self, *arguments: Any, **named: Any) -> None:
+        if isinstance(self.experiment, _DummyExperiment):
+            return
         with self._may_be_lost():
             super().log_video(*arguments, **named)
 
@@ -104,24 +114,29 @@ class WandbDashboard(WandbLogger):
             self.experiment.mark_preempting()
 
     @contextmanager
-    def _may_be_lost(self) -> Iterator[None]:
-        """Give W&B up, with a line, once it fails, as it does when SLURM sends SIGTERM to all processes of a job."""
+    def _may_be_lost(self, *others: type[Exception]) -> Iterator[None]:
+        """Give W&B up, with a line, once it fails, as it does when SLURM sends SIGTERM to all processes of a job; or
+        after another error, where one of `others` can only be its fault.
+        """
         try:
             yield
         except Exception as error:
-            if not isinstance(error, ConnectionError) and not type(error).__module__.startswith("wandb."):
+            if not isinstance(error, (ConnectionError, *others)) and not type(error).__module__.startswith("wandb."):
                 raise
             self._experiment = _DummyExperiment()  # type: ignore[assignment]
-            print(f"W&B cannot be used any more ({error}); going on without it, metrics.csv has all", file=sys.stderr)
+            said = " ".join(str(error).split())
+            print(f"W&B cannot be used any more ({said}); going on without it, metrics.csv has all", file=sys.stderr)
 
     @property
     @rank_zero_experiment
     def experiment(self) -> "Run | RunDisabled":
         """The wandb run; begins it when asked for the first time."""
         if self._experiment is None:
-            self._experiment = self._begin()
-            self._experiment.define_metric("trainer/global_step")
-            self._experiment.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+            with self._may_be_lost(OSError, ImportError):  # a folder that cannot be made, a package that is broken
+                self._experiment = self._begin()
+                self._experiment.define_metric("trainer/global_step")
+                self._experiment.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        assert self._experiment is not None
         return self._experiment
 
     def _begin(self) -> "Run | RunDisabled":

@@ -16,6 +16,7 @@ from callbacks.every_n_steps import EveryNSteps
 from experiment.going_on import check_same_data, check_same_run, complete, find_checkpoint, is_finished
 from experiment.one_line import UserError
 from experiment.run_folder import remove_if_empty
+from experiment.same_training import training_difference
 from tensor_files.committed import step_of
 from tensor_files.loading import load_checkpoint
 
@@ -122,6 +123,7 @@ def find_start(model: LightningModule, datamodule: LightningDataModule, trainer:
     """
     if plan.resume is not None:
         saved = check_checkpoint(plan.resume, "--resume ", model)
+        check_same_training(plan.resume, saved, model)
         if is_finished(saved, trainer):
             raise UserError(f"--resume {plan.resume}: has trained as long as is wanted; set a larger trainer.max_steps")
         return Start(plan.resume)
@@ -148,11 +150,33 @@ def check_checkpoint(path: Path, said: str, model: LightningModule) -> dict[str,
         saved = load_checkpoint(path)
     except (ValueError, OSError) as error:
         raise UserError(f"{said}{error}") from error
-    if not {"loops", "optimizer_states", "global_step", "callbacks"} <= set(saved):
+    if not can_be_gone_on_from(saved):
         raise UserError(f"{said}{path}: is no checkpoint of a run; give a file from its checkpoints folder")
     if unlike := difference(saved["state_dict"], model.state_dict()):
         raise UserError(f"{said}{path}: is of other networks: {unlike}; give the config of that run")
     return saved
+
+
+def can_be_gone_on_from(saved: dict[str, Any]) -> bool:
+    """Whether a checkpoint has what training needs besides weights; a stranger's may have anything in its place."""
+    kinds = {"loops": dict, "optimizer_states": list, "global_step": int, "callbacks": dict}
+    return all(isinstance(saved.get(name), kind) for name, kind in kinds.items()) and "fit_loop" in saved["loops"]
+
+
+def check_same_training(path: Path, saved: dict[str, Any], model: LightningModule) -> None:
+    """See that a checkpoint of another run brings no learning rates along in place of those that are wanted here.
+
+    Raises: UserError.
+    """
+    try:
+        unlike = training_difference(saved, model)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"--resume {path}: is no checkpoint of a run; its optimizers cannot be read") from error
+    if unlike:
+        raise UserError(
+            f"--resume {path}: {unlike}, and would stay so; give what its run had, or take its weights alone with "
+            "model.fine_tuning"
+        )
 
 
 def difference(there: dict[str, torch.Tensor], here: dict[str, torch.Tensor]) -> str:

@@ -16,7 +16,8 @@ from experiment.parsing import ExperimentCLI, forbid_code, parse_and_instantiate
 from experiment.rolling_back import num_skipped_batches
 from experiment.run_folder import CONFIG, is_saved_config, make_run_folder, remove_if_empty, take_run_folder
 from experiment.run_lock import lock_run_folder, unlock
-from experiment.secrets import refuse_secrets
+from experiment.secrets import refuse_secrets, refuse_secrets_in
+from experiment.start_elsewhere import check_is_checkpoint, check_started_from, note_start
 from tensor_files.starting_points import weights_come_later
 from tensor_files.whole_files import remove_parts, whole_file
 
@@ -25,10 +26,11 @@ OPTIONS_HELP = """options that stand on the command line only, never in a config
   --run_name NAME           the run's folder below it (default: the name of the first config, or of the
                             run that saved it)
   --run_folder FOLDER       the run's own folder: begin there, or go on if the run has been there
-  --resume CHECKPOINT       start from a checkpoint of the same config in a new folder (default: auto,
-                            from the newest intact one of the run's own folder)
+  --resume CHECKPOINT       start from a checkpoint of the same config in a new folder, and go on there when
+                            it is started again (default: auto, from the newest intact one of the run's own folder)
   --rollbacks N             how often a loss that is not finite may send the run back to its newest checkpoint,
-                            from where it leaves out the batches that led there (default: 0, it stops)
+                            from where it leaves out the batches that led there (default: 0, it stops);
+                            several processes end with exit code 75, and go back when they are started again
   --allow_package PACKAGE   let the config name classes of this package; may be repeated
 """
 
@@ -93,22 +95,27 @@ def prepare(rest: list[str], run_folder: Path, resume: Path | None, is_named: bo
     Raises: UserError.
     """
     goes_on = has_checkpoints(run_folder)
-    if goes_on and resume is not None:
-        raise UserError(f"{run_folder} has checkpoints; leave --resume out to go on there, or give another folder")
+    if resume is not None and goes_on:
+        check_started_from(run_folder, resume)
+    elif resume is not None:
+        check_is_checkpoint(resume)
     with weights_come_later(goes_on or resume is not None):
         cli = parse_and_instantiate(rest, run_folder, OPTIONS_HELP)
-    start = check(cli.model, cli.datamodule, cli.trainer, Plan(run_folder, cli.resolved_config, resume, is_named))
+    refuse_secrets_in(cli.resolved_config)
+    start_from = None if goes_on else resume
+    start = check(cli.model, cli.datamodule, cli.trainer, Plan(run_folder, cli.resolved_config, start_from, is_named))
     if hasattr(cli.datamodule, "num_skipped_batches"):
         cli.datamodule.num_skipped_batches = num_skipped_batches(run_folder, start.step)
     if not start.is_finished:
-        begin_folder(cli, start, run_folder)
+        begin_folder(cli, start, run_folder, start_from)
     elif torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return cli, start
 
 
-def begin_folder(cli: ExperimentCLI, start: Start, run_folder: Path) -> None:
-    """Make the folder say what the run is, and nothing of what will come again.
+def begin_folder(cli: ExperimentCLI, start: Start, run_folder: Path, start_from: Path | None) -> None:
+    """Make the folder say what the run is and which checkpoint of another run it starts from, if it starts from one
+    now; and nothing of what will come again.
 
     Raises: UserError if it cannot be written.
     """
@@ -118,6 +125,8 @@ def begin_folder(cli: ExperimentCLI, start: Start, run_folder: Path) -> None:
             forget_after(run_folder, start.step)
             with whole_file(run_folder / CONFIG) as file:
                 file.write(cli.resolved_config.encode())
+            if start_from is not None:
+                note_start(run_folder, start_from)
         except OSError as error:
             raise UserError(f"{run_folder}: cannot be written, {error.strerror}") from error
     for logger in cli.trainer.loggers:
@@ -139,8 +148,6 @@ def parse_own_options(arguments: list[str]) -> tuple[argparse.Namespace, list[st
         options, rest = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from error
-    if options.resume != "auto" and not Path(options.resume).is_file():
-        raise UserError(f"--resume {options.resume}: there is no such checkpoint")
     options.resume = None if options.resume == "auto" else Path(options.resume)
     return options, rest
 

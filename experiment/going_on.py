@@ -46,9 +46,15 @@ def check_same_run(run_folder: Path, resolved_config: str) -> None:
         if has_checkpoints(run_folder):
             raise UserError(f"{run_folder}: has checkpoints and no {CONFIG}; give another --run_folder")
         return
+    try:
+        kept = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read; bring it back, or give another --run_folder") from error
+    if not isinstance(kept, dict):
+        raise UserError(f"{path}: is no config; bring it back, or give another --run_folder")
     there, here = (
         {key: value for part in PARTS for key, value in leaves(part, content.get(part))}
-        for content in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}, yaml.safe_load(resolved_config))
+        for content in (kept, yaml.safe_load(resolved_config))
     )
     for key in sorted({*there, *here}):
         if there.get(key) != here.get(key) and not key.startswith(MAY_DIFFER):

@@ -25,6 +25,7 @@ from callbacks.sample_videos import SampleVideos
 from callbacks.stop_signals import StopSignals
 from callbacks.throughput import Throughput
 from experiment.one_line import UserError, one_line
+from experiment.secrets import without_secrets
 
 TRUSTED_PACKAGES = (
     "callbacks",
@@ -169,7 +170,7 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path, more_help: str
             load_from_checkpoint_support=False,
         )
     except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
-        raise UserError(one_line(str(error), parsers[0])) from error
+        raise UserError(without_secrets(one_line(str(error), parsers[0]))) from error
 
 
 def quieten() -> None:

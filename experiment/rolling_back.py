@@ -21,9 +21,18 @@ class Window(NamedTuple):
 
 
 def skipped_windows(run_folder: Path) -> list[Window]:
-    """What a run leaves out, in the order in which it found out."""
+    """What a run leaves out, in the order in which it found out.
+
+    Raises: UserError if the file is not as it was written: without it the run would see other batches.
+    """
     path = run_folder / SKIPPED
-    return [Window(**each) for each in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
+    if not path.exists():
+        return []
+    try:
+        windows = [Window(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+        return [Window(int(from_step), int(number), str(why)) for from_step, number, why in windows]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read; bring it back, or give another --run_folder") from error
 
 
 def num_skipped_batches(run_folder: Path, step: int) -> int:

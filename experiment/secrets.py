@@ -8,7 +8,9 @@ from pathlib import Path
 
 from experiment.one_line import UserError
 
-SECRET_NAME = re.compile(r"API_?KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE_?KEY|ACCESS_?KEY", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"APIKEY|_KEY(_|$)|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|(PRIVATE|ACCESS)KEY", re.IGNORECASE
+)
 LEAST_LENGTH = 8  # shorter values occur by chance
 
 
@@ -27,6 +29,23 @@ def refuse_secrets(arguments: Sequence[str], environment: Mapping[str, str] = os
                 raise UserError(f"an argument has the value of {name} in it, which belongs into the environment alone")
             if secret in content:
                 raise UserError(f"{path} has the value of {name} in it, which belongs into the environment alone")
+
+
+def refuse_secrets_in(config: str, environment: Mapping[str, str] = os.environ) -> None:
+    """See that a config, as it was put together from all its files, has no secret in it either.
+
+    Raises: as `refuse_secrets`.
+    """
+    for name, secret in known_secrets(environment):
+        if secret in config:
+            raise UserError(f"the config has the value of {name} in it, which belongs into the environment alone")
+
+
+def without_secrets(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """A text, such as an error that quotes a wrong value, to show on the screen."""
+    for name, secret in known_secrets(environment):
+        text = text.replace(secret, f"<{name}>")
+    return text
 
 
 def known_secrets(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:

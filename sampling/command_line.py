@@ -4,9 +4,11 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from callbacks.protocols import ProvidesClips
 from evaluation.generated_videos import GeneratedVideos
@@ -23,6 +25,14 @@ DESCRIPTION = """Make videos from a run of train.py, or publish its generator.
 Video i depends on the seed and i alone."""
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see {self.prog} --help")
+
+
 def main(arguments: list[str]) -> int:
     """Exit code: 0 when done, 2 for a mistake that the user can put right."""
     try:
@@ -35,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Every option, with its default."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="sample.py",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,

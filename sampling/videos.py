@@ -37,5 +37,8 @@ def fps_of(run: TrainedRun) -> float:
     """Frames per second of the clips that a run was trained with, from what its folder holds."""
     card, real = run.folder / "card.json", run.folder / "samples" / "real.mp4"
     if card.is_file():
-        return float(json.loads(card.read_text(encoding="utf-8"))["fps"])
+        try:
+            return float(json.loads(card.read_text(encoding="utf-8"))["fps"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{card}: is no card of an export; it has no fps") from error
     return probe(real).fps if real.is_file() else FPS

@@ -26,5 +26,9 @@ if [ -z "$line" ]; then
     echo "$list has no line $((SLURM_ARRAY_TASK_ID + 1)) for task $SLURM_ARRAY_TASK_ID of the array" >&2
     exit 2
 fi
+if ! xargs <<<"$line" >/dev/null 2>&1; then
+    echo "$list, line $((SLURM_ARRAY_TASK_ID + 1)): a quote is not closed" >&2
+    exit 2
+fi
 mapfile -t arguments < <(xargs -n 1 printf "%s\n" <<<"$line") # quotes as in a shell, but nothing is run
 train --trainer.accelerator gpu "${arguments[@]}" "${@:2}"

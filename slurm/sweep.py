@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from typing_extensions import override
 
 from experiment.one_line import UserError
+from experiment.secrets import refuse_secrets
 from slurm.sweep_file import Sweep, grid, random_trials, read_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,9 +82,16 @@ def trials(options: argparse.Namespace) -> list[list[str]]:
     """
     sweep = read_sweep(options.file)
     try:
-        return [sweep.arguments(trial) for trial in choose(sweep, options.num_trials, options.seed)]
+        chosen = [sweep.arguments(trial) for trial in choose(sweep, options.num_trials, options.seed)]
+        for each in chosen:
+            refuse_secrets(each)
     except UserError as error:
         raise UserError(f"{options.file}: {error}") from error
+    if broken := [each for each in itertools.chain(*chosen) if len(each.splitlines()) > 1]:
+        raise UserError(
+            f"{options.file}: {broken[0]!r} has a line break in it; a trial is one line of the array's list"
+        )
+    return chosen
 
 
 def choose(sweep: Sweep, num_trials: int | None, seed: int) -> list[dict[str, Any]]:
@@ -94,6 +102,8 @@ def choose(sweep: Sweep, num_trials: int | None, seed: int) -> list[dict[str, An
     num_trials = num_trials or sweep.run_cap
     if sweep.method == "bayes":
         raise UserError("bayes chooses by results, which takes W&B's server: wandb sweep, then slurm/agents.sh")
+    if sweep.early_terminate:
+        raise UserError("early_terminate goes by results, which takes W&B's server: wandb sweep, or leave it out")
     if sweep.method == "grid":
         return list(itertools.islice(grid(sweep.parameters), num_trials))
     if num_trials is None:
@@ -112,9 +122,11 @@ def submit(options: argparse.Namespace, lines: list[str]) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        command = ["sbatch", f"--array={tasks}", *options.sbatch, str(options.script), str(path)]
+        script = str(options.script.absolute())
+        command = ["sbatch", f"--array={tasks}", *options.sbatch, script, str(path)]
         submitted = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
+        path.unlink(missing_ok=True)
         raise UserError("there is no sbatch here; log in to the cluster, or add --dry_run") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be written, {error.strerror}") from error

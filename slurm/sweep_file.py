@@ -11,9 +11,15 @@ from typing import Any
 
 import yaml
 
-from experiment.one_line import UserError
+from experiment.one_line import UserError, nearest
 
 DISTRIBUTIONS = ("constant", "categorical", "int_uniform", "uniform", "log_uniform_values")
+# What W&B knows in a sweep file, and in a parameter's description.
+KEYS = (
+    "program", "method", "metric", "parameters", "command", "run_cap", "early_terminate", "name", "description",
+    "project", "entity", "controller", "settings", "job", "image_uri",
+)  # fmt: skip
+KEYS_OF_PARAMETER = ("value", "values", "min", "max", "distribution", "probabilities", "mu", "sigma", "q", "parameters")
 ARGUMENTS = "${args}"
 PROGRAM = "${program}"
 
@@ -29,12 +35,14 @@ class Sweep:
         fixed: arguments of train.py that all trials have, with `${args}` where those of the trial stand.
         parameters: argument of train.py to its W&B description: `value`, `values`, or `min` and `max`.
         run_cap: most trials; None sets none.
+        early_terminate: whether trials end by how others do.
     """
 
     method: str
     fixed: tuple[str, ...]
     parameters: Parameters
     run_cap: int | None = None
+    early_terminate: bool = False
 
     def arguments(self, trial: dict[str, Any]) -> list[str]:
         """Those of train.py for one trial, as `wandb agent` would give them."""
@@ -55,18 +63,20 @@ def read_sweep(path: Path) -> Sweep:
         raise UserError(f"{path}: is no YAML, {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get("parameters"), dict):
         raise UserError(f"{path}: is no sweep file; it needs method, program and parameters")
+    if unknown := [key for key in content if key not in KEYS]:
+        raise UserError(f"{path}: has {unknown[0]!r}{nearest(str(unknown[0]), KEYS)}")
     if Path(str(content.get("program"))).name != "train.py":
         raise UserError(f"{path}: program is {content.get('program')}; it must be train.py")
     if content.get("method") not in ("grid", "random", "bayes"):
         raise UserError(f"{path}: method is {content.get('method')}; it must be grid, random or bayes")
     run_cap = content.get("run_cap")
-    if run_cap is not None and not (isinstance(run_cap, int) and run_cap > 0):
+    if run_cap is not None and not (isinstance(run_cap, int) and run_cap > 0 and run_cap is not True):
         raise UserError(f"{path}: run_cap is {run_cap}; it must be a whole number above 0")
     for name, described in content["parameters"].items():
         if problem := _problem(described):
             raise UserError(f"{path}: parameters.{name} {problem}")
     fixed = _fixed_arguments(path, content.get("command", [PROGRAM, ARGUMENTS]))
-    return Sweep(content["method"], fixed, content["parameters"], run_cap)
+    return Sweep(content["method"], fixed, content["parameters"], run_cap, bool(content.get("early_terminate")))
 
 
 def _fixed_arguments(path: Path, command: Any) -> tuple[str, ...]:
@@ -82,6 +92,8 @@ def _problem(described: Any) -> str:
     """What a parameter's description lacks; empty if nothing."""
     if not isinstance(described, dict):
         return "is no mapping; it takes value, values, or min and max"
+    if unknown := [key for key in described if key not in KEYS_OF_PARAMETER]:
+        return f"has {unknown[0]!r}{nearest(str(unknown[0]), KEYS_OF_PARAMETER)}"
     if "parameters" in described:
         return "is nested; give its parameters dotted names, as on train.py's command line"
     distribution = distribution_of(described)
@@ -97,8 +109,9 @@ def _problem(described: Any) -> str:
         return ""
     low, high = described["min"], described["max"]
     kinds = (int,) if distribution == "int_uniform" else (int, float)
-    if any(isinstance(each, bool) or not isinstance(each, kinds) for each in (low, high)):
-        return f"has min {low} and max {high}, which are no numbers (1.0e-4 is one, 1e-4 is text to YAML)"
+    if any(isinstance(each, bool) or not isinstance(each, kinds) or not math.isfinite(each) for each in (low, high)):
+        kind = "whole numbers" if kinds == (int,) else "numbers"
+        return f"has min {low} and max {high}, which are no {kind} (1.0e-4 is one, 1e-4 is text to YAML)"
     if not low < high or (distribution == "log_uniform_values" and low <= 0):
         return f"has min {low} and max {high}; min must be below max" + (", and above 0" if low <= 0 else "")
     return ""
@@ -108,9 +121,15 @@ def _problem_of_values(described: dict[str, Any]) -> str:
     values, odds = described["values"], described.get("probabilities")
     if not isinstance(values, list) or not values:
         return "has no values"
-    if odds is not None and (len(odds) != len(values) or not math.isclose(sum(odds), 1)):
+    if odds is not None and not _are_probabilities(odds, len(values)):
         return "has probabilities that are not one for each value with a sum of 1"
     return ""
+
+
+def _are_probabilities(odds: Any, count: int) -> bool:
+    if not isinstance(odds, list) or len(odds) != count:
+        return False
+    return all(isinstance(each, int | float) and each >= 0 for each in odds) and math.isclose(sum(odds), 1)
 
 
 def distribution_of(described: dict[str, Any]) -> str:

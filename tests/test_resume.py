@@ -173,7 +173,7 @@ def test_what_does_not_belong_to_the_run_is_refused(tmp_path: Path, videos: Path
         unlock(lock)
     for more, said in (
         (("--model.seed", "1"), "its run has model.init_args.seed 0, this one 1; give another --run_folder"),
-        (("--resume", str(checkpoint)), "has checkpoints; leave --resume out to go on there, or give another folder"),
+        (("--resume", str(checkpoint)), "; leave --resume out to go on there, or give another folder"),
     ):
         refused = train(whole, videos, *more)
         assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1), refused.stderr

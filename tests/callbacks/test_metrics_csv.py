@@ -57,6 +57,14 @@ def test_a_line_that_is_not_whole_is_dropped(tmp_path: Path, tail: str) -> None:
     assert [row["step"] for row in rows(tmp_path)] == ["6", "7"]
 
 
+@pytest.mark.parametrize("junk", [b"\xff\xfe\x80\n", b"\xb2,1,2\n", "\u00b2,1,2\n".encode(), b"\0" * 50])
+def test_what_a_loss_of_power_leaves_is_dropped(tmp_path: Path, junk: bytes) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"step,fid,loss\n6,,0.1\n" + junk)
+    drop_rows_after(path, 6)
+    assert path.read_bytes() == b"step,loss\n6,0.1\n"
+
+
 def test_a_disk_that_is_full_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = MetricsCsv(tmp_path / "gone")
     for step in (1, 2):

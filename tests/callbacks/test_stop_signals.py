@@ -61,3 +61,14 @@ def test_the_first_of_two_signals_counts(tmp_path: Path) -> None:
 
 def test_there_may_be_no_such_callback(tmp_path: Path) -> None:
     assert received_signal(make_trainer(tmp_path)) is None
+
+
+def test_signals_are_as_they_were_after_an_error(tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("bad")
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    trainer = make_trainer(tmp_path, DoAt(1, fail), StopSignals(), max_steps=2)
+    with pytest.raises(RuntimeError, match="bad"):
+        trainer.fit(TinyModule(), datamodule=TinyData())
+    assert {number: signal.getsignal(number) for number in before} == before

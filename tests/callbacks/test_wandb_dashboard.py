@@ -220,3 +220,18 @@ def test_a_key_that_cannot_be_one_is_no_reason_to_stop(
 def test_refuses_no_time(argument: str) -> None:
     with pytest.raises(ValueError, match=f"WandbDashboard.{argument} is 0; it must be above 0 seconds"):
         WandbDashboard(**{argument: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("problem", [wandb.errors.CommError("no\nservice"), OSError("no place"), ImportError("broken")])
+def test_wandb_that_cannot_even_begin_is_no_reason_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], problem: Exception
+) -> None:
+    def fail(**_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(wandb, "init", fail)
+    fit(tmp_path, WandbDashboard(tmp_path))
+    said = " ".join(str(problem).split())
+    (line,) = (line for line in capfd.readouterr().err.splitlines() if line.startswith("W&B"))
+    assert line == f"W&B cannot be used any more ({said}); going on without it, metrics.csv has all"
+    assert (tmp_path / "samples" / "step-00000004.mp4").exists()

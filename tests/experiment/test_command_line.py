@@ -256,9 +256,14 @@ def test_a_checkpoint_of_other_networks_or_of_no_run(
 ) -> None:
     path = tmp_path / "other.ckpt"
     weights = {"generator.weight": torch.zeros(3)}
-    training: dict[str, object] = {"loops": {}, "optimizer_states": [], "callbacks": {}, "global_step": 3}
+    training: dict[str, object] = {
+        "loops": {"fit_loop": {}}, "optimizer_states": [], "callbacks": {}, "global_step": 3,
+    }  # fmt: skip
     for content, said in (
         (weights, "is no checkpoint of a run"),
+        ({"state_dict": weights, **training, "loops": {}}, "is no checkpoint of a run"),
+        ({"state_dict": weights, **training, "global_step": "3"}, "is no checkpoint of a run"),
+        ({"state_dict": weights, **training, "optimizer_states": None}, "is no checkpoint of a run"),
         ({"state_dict": weights, **training}, "is of other networks: "),
     ):
         torch.save(content, path)
@@ -266,6 +271,34 @@ def test_a_checkpoint_of_other_networks_or_of_no_run(
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert line.startswith(f"train.py: --resume {path}: {said}")
         assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("root", "size", "said"),
+    [
+        ("canary-4f9a-secret", "16", "the config has the value of HF_TOKEN in it"),
+        (".", "canary-4f9a-secret", "data.size: *<HF_TOKEN>*"),
+    ],
+)
+def test_a_secret_in_a_config_that_a_config_names(
+    tmp_path: Path,
+    videos: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    root: str,
+    size: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "canary-4f9a-secret")
+    (tmp_path / "inner.yaml").write_text(
+        f"class_path: datamodules.acting_figures.ActingFigures\ninit_args: {{root: {root}, size: {size}}}\n"
+    )
+    (tmp_path / "outer.yaml").write_text("data: inner.yaml\n")
+    given = ["--config", DEMO, "--config", str(tmp_path / "outer.yaml"), "--runs_folder", str(tmp_path / "runs")]
+    assert main(given) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert fnmatch(line, f"train.py: *{said}*") and "canary" not in line
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("logger", ["false", "null", "[]"])

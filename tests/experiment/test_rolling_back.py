@@ -1,16 +1,20 @@
 """A batch that training cannot digest is left out, so often as is allowed."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 
+from experiment.one_line import UserError
 from experiment.rolling_back import Window, num_skipped_batches, roll_back, skipped_windows
+from lightning_modules.divergence import DivergedError
 from lightning_modules.video_gan import VideoGAN
 from tensor_files.committed import commit
 from tests.evaluation.runs import QUIET, TINY_DEMO
-from train import main
+from train import main, train
 from video_io.writing import write_video
 
 
@@ -29,6 +33,15 @@ def test_windows_add_up_and_are_bounded(tmp_path: Path) -> None:
     assert roll_back(tmp_path, 22, "bad", allowed=2) == ""
     assert skipped_windows(tmp_path) == [Window(10, 3, "bad"), Window(20, 1, "bad")]
     assert [num_skipped_batches(tmp_path, step) for step in (9, 10, 19, 20, 30)] == [0, 3, 3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"\xff", b"[1]", b'[{"from_step": 1}]', b'[{"from_step": "a", "num_batches": 1}]']
+)
+def test_a_record_that_is_damaged_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "skipped_batches.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"skipped_batches.json: cannot be read; bring it back, or give another --run"):
+        num_skipped_batches(tmp_path, 5)
 
 
 @pytest.mark.parametrize(("allowed", "code"), [("0", 1), ("1", 0)])
@@ -58,3 +71,37 @@ def test_a_run_goes_on_without_the_batch(
     if code == 0:
         assert "going back to step 2 and leaving out the next 2 batches (1 of 1 times)" in said
         assert (tmp_path / "run" / "checkpoints" / "last.ckpt").resolve().name == "step-00000006.ckpt"
+
+
+@pytest.mark.parametrize(("rank", "allowed"), [(0, 1), (1, 1), (0, 0), (1, 0)])
+def test_all_processes_wait_for_what_the_first_one_decides(tmp_path: Path, rank: int, allowed: int) -> None:
+    checkpoint(tmp_path, 10)
+    told: list[str] = []
+
+    def fit(*_: Any, **__: Any) -> None:
+        raise DivergedError("bad", 12)
+
+    def broadcast(said: str) -> str:
+        told.append(said)
+        return said if rank == 0 else "going back to step 10" * allowed
+
+    strategy = SimpleNamespace(broadcast=broadcast)
+    trainer = SimpleNamespace(fit=fit, is_global_zero=rank == 0, world_size=2, strategy=strategy)
+    data = SimpleNamespace(summary=lambda: "nothing")
+    experiment: Any = SimpleNamespace(
+        trainer=trainer,
+        model=None,
+        datamodule=data,
+        resume=None,
+        is_finished=False,
+        run_folder=tmp_path,
+        rollbacks=allowed,
+    )
+    with patch("train.describe", lambda _: ""):
+        if allowed:
+            assert train(experiment) is None
+        else:
+            with pytest.raises(DivergedError):
+                train(experiment)
+    assert len(told) == 1 and bool(told[0]) == (rank == 0 and allowed == 1)
+    assert len(skipped_windows(tmp_path)) == (1 if rank == 0 and allowed else 0)

@@ -3,12 +3,14 @@ from pathlib import Path
 import pytest
 
 from experiment.one_line import UserError
-from experiment.secrets import known_secrets, refuse_secrets
+from experiment.secrets import known_secrets, refuse_secrets, refuse_secrets_in, without_secrets
 
 SECRET = "canary-4f9a-secret"
 
 
-@pytest.mark.parametrize("name", ["WANDB_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "apikey"])
+@pytest.mark.parametrize(
+    "name", ["WANDB_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "apikey", "OPENAI_KEY"]
+)
 def test_a_secret_of_the_environment_is_no_argument(name: str, tmp_path: Path) -> None:
     environment = {name: SECRET, "HOME": str(tmp_path)}
     refuse_secrets(["--run_name", "canary"], environment)
@@ -23,6 +25,15 @@ def test_a_secret_is_in_no_yaml(form: str, tmp_path: Path) -> None:
     (tmp_path / "more.yaml").write_text(f"trainer: {{logger: {{init_args: {{name: {SECRET}}}}}}}")
     with pytest.raises(UserError, match=r"more.yaml has the value of HF_TOKEN in it"):
         refuse_secrets([form.format(tmp_path / "more.yaml")], {"HF_TOKEN": SECRET, "HOME": str(tmp_path)})
+
+
+def test_a_secret_is_in_no_resolved_config_and_in_no_error(tmp_path: Path) -> None:
+    environment = {"HF_TOKEN": SECRET, "HOME": str(tmp_path)}
+    refuse_secrets_in("model: {}", environment)
+    with pytest.raises(UserError, match="the config has the value of HF_TOKEN in it") as raised:
+        refuse_secrets_in(f"data:\n  root: /{SECRET}/videos", environment)
+    assert SECRET not in str(raised.value)
+    assert without_secrets(f"no int: {SECRET}!", environment) == "no int: <HF_TOKEN>!"
 
 
 def test_passwords_of_netrc_are_known(tmp_path: Path) -> None:

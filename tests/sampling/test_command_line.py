@@ -107,6 +107,14 @@ def test_a_damaged_export_is_refused(exported: Path, capsys: pytest.CaptureFixtu
     assert "is damaged: its SHA-256 is not that of generator.sha256" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"fps": null}'])
+def test_a_card_that_is_none_is_one_line(exported: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (exported / "card.json").write_text(content)
+    assert main([str(exported)]) == 2
+    said = capsys.readouterr().err
+    assert "card.json: is no card of an export; it has no fps" in said and said.count("\n") == 1
+
+
 def test_labels_and_lengths(videos: Path, tmp_path: Path) -> None:
     conditional = built(tmp_path / "runs", videos, *small("dvd_gan"), "--data.num_frames", "8")
     assert main([str(conditional), "--labels", "0,1", "--num_videos", "3", "--output", str(tmp_path / "labels")]) == 0
@@ -126,6 +134,8 @@ def test_videos_made_from_real_ones(videos: Path, tmp_path: Path) -> None:
         (["--truncation", "2"], "truncation is 2.0; it must be above 0 and at most 1"),
         (["--num_videos", "0"], "num_videos is 0; it must be at least 1"),
         (["--num_frames", "99"], "need 99 frames"),
+        (["--bogus"], "unrecognized arguments: --bogus; see sample.py --help"),
+        (["--labels", "a"], "argument --labels: invalid numbers value: 'a'; see sample.py --help"),
         (["--export", "."], "--export .: there is something already; give a new folder"),
     ],
 )

@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -84,6 +85,39 @@ def test_without_slurm(capsys: pytest.CaptureFixture[str], tmp_path: Path, monke
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main([str(GRID)]) == 2
     assert capsys.readouterr().err == "sweep.py: there is no sbatch here; log in to the cluster, or add --dry_run\n"
+    assert not list((tmp_path / "runs" / "sweeps").iterdir())
+
+
+def test_a_script_of_ones_own_is_found_from_where_one_stands(sbatch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sbatch.parent)
+    assert main([str(GRID), "--script", "mine.sh"]) == 0
+    assert sbatch.read_text().splitlines()[1] == str(sbatch.parent / "mine.sh")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"early_terminate": {"type": "hyperband", "min_iter": 3}}, "early_terminate goes by results, which takes W&B"),
+        ({"parameters": {"a": {"value": "one\ntwo"}}}, "'--a=one\\ntwo' has a line break in it"),
+        ({"parameters": {"a": {"value": "https://x:canary-5b1e@y"}}}, "has the value of HF_TOKEN in it"),
+    ],
+)
+def test_what_no_array_can_have(
+    changed: dict[str, Any],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    sbatch: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "canary-5b1e")
+    path = sbatch.with_name("sweep.yaml")
+    content = {"program": "train.py", "method": "grid", "parameters": {"a": {"values": [1, 2]}}}
+    path.write_text(yaml.safe_dump({**content, **changed}))
+    assert main([str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"sweep.py: {path}: ") and said in captured.err and captured.err.count("\n") == 1
+    assert "canary" not in captured.out + captured.err
+    assert not sbatch.exists() and not (sbatch.parent / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -126,3 +160,37 @@ def test_random_trials_need_an_end(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("script", sorted((ROOT / "slurm").glob("*.sh")), ids=lambda path: path.name)
 def test_batch_scripts_are_shell(script: Path) -> None:
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (
+            "--config 'my conf.yaml' --data.root \"it's\" --run_name ''",
+            0,
+            "[my conf.yaml] [--data.root] [it's] [--run_name] []",
+        ),
+        ("--config a.yaml --run_name bob's", 2, "list.txt, line 1: a quote is not closed"),
+        ("--run_name $(touch made) `touch made`;", 0, "[$(touch] [made)] [`touch] [made`;]"),
+    ],
+)
+def test_a_line_of_an_array_is_read_whole_or_not_at_all(tmp_path: Path, line: str, code: int, said: str) -> None:
+    (tmp_path / "list.txt").write_text(f"{line}\n")
+    (tmp_path / "slurm").symlink_to(ROOT / "slurm")
+    (tmp_path / "train.py").touch()
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text('#!/bin/sh\nfor each; do printf "[%s] " "$each"; done\n')
+    srun.chmod(0o755)
+    environment = {"PATH": f"{srun.parent}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": "0"}
+    ended = subprocess.run(
+        ["bash", "slurm/array.sh", "list.txt"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stdout + ended.stderr
+    assert bool(ended.stdout) == (code == 0) and not (tmp_path / "made").exists()
