@@ -9,8 +9,30 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.clip_sampling import ClipChoice
-from datamodules.video_table import Video
+from datamodules.video_table import Video, VideoTable
 from video_io.reading import read_clip
+
+ReadFrames = Callable[[int, range], Tensor]  # number of a video, its frames -> (C, T, H, W) uint8
+
+
+class VideoFileReader:
+    """Reads frames of video files.
+
+    Args:
+        root: folder that the videos' paths start from.
+        videos: of a split, by their numbers.
+        size: H = W, in pixels.
+    """
+
+    def __init__(self, root: Path, videos: Sequence[Video], size: int) -> None:
+        self.root = root
+        self.videos = videos
+        self.size = size
+
+    def __call__(self, number: int, frames: range) -> Tensor:
+        """Frames of a video, (C, T, H, W) uint8."""
+        video = self.videos[number]
+        return read_clip(self.root / video.path, frames, self.size, video.properties)
 
 
 class ClipDataset(Dataset):
@@ -20,48 +42,42 @@ class ClipDataset(Dataset):
     to workers by fork and by spawn.
 
     Args:
-        root: folder that the videos' paths start from.
         videos: of the split, numbered as `choose` numbers them.
         choose: which clip stands at a position.
         num_frames: T.
-        size: H = W, in pixels.
+        read: reads frames of these videos.
         keep_decoded: decode each video whole when it is first needed and keep its frames, num_frames * 3 * size^2 bytes
             each; every worker keeps its own.
     """
 
     def __init__(
         self,
-        root: Path,
-        videos: Sequence[Video],
+        videos: VideoTable,
         choose: Callable[[int], ClipChoice],
         num_frames: int,
-        size: int,
+        read: ReadFrames,
         keep_decoded: bool = False,
     ) -> None:
-        self.root = root
         self.videos = videos
         self.choose = choose
         self.num_frames = num_frames
-        self.size = size
+        self.read = read
         self.keep_decoded = keep_decoded
         self._decoded: dict[int, Tensor] = {}  # number of a video -> (C, all its frames, H, W) uint8
 
     def __getitem__(self, position: int) -> dict[str, Any]:
         choice = self.choose(position)
-        video = self.videos[choice.video]
         clip = self._read(choice.video, choice.frames(self.num_frames))
         if choice.flip:
             clip = clip.flip(-1)  # one decision a clip: every frame of it is mirrored
-        return {"clip": clip, "label": video.label, "position": position}
+        return {"clip": clip, "label": int(self.videos.labels[choice.video]), "position": position}
 
     def _read(self, number: int, frames: range) -> Tensor:
         """Frames of a video, (C, T, H, W) uint8."""
-        video = self.videos[number]
-        path = self.root / video.path
         if not self.keep_decoded:
-            return read_clip(path, frames, self.size, video.properties)
+            return self.read(number, frames)
         if number not in self._decoded:
-            self._decoded[number] = read_clip(path, range(video.num_frames), self.size, video.properties)
+            self._decoded[number] = self.read(number, range(int(self.videos.num_frames[number])))
         return self._decoded[number][:, frames.start : frames.stop : frames.step]
 
 
@@ -75,7 +91,7 @@ class FixedClipDataset(ClipDataset):
     @cached_property
     def labels(self) -> list[int]:
         """The label of each item, without decoding anything."""
-        return [self.videos[self.choose(position).video].label for position in range(self.num_clips)]
+        return [int(self.videos.labels[self.choose(position).video]) for position in range(self.num_clips)]
 
     def __len__(self) -> int:
         return self.num_clips

@@ -2,13 +2,13 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from datamodules.clip_sampling import PositionBatches
-from datamodules.shared_batches import BatchMemory, BatchReader, Clips, ReadBatch, Tasks, batch_of
+from datamodules.shared_batches import BatchMemory, BatchReader, ReadBatch, Tasks, batch_of
 
 _PREFETCHED = 2  # batches that each worker has ready or in work
 _HELD = 4  # batches in the hands of the training process: in use, prefetched by Lightning, on their way
@@ -23,20 +23,22 @@ class ClipLoader:
     with a sampler of its own, and the positions here are divided between the processes already.
 
     Args:
-        dataset: of clips by position, all of one shape.
+        dataset: of clips by position, uint8.
         batches: of this process's positions.
+        clip_shape: (C, T, H, W) of every clip.
         num_workers: processes that decode; 0 decodes in the training process.
     """
 
-    def __init__(self, dataset: Clips, batches: PositionBatches, num_workers: int) -> None:
+    def __init__(self, dataset: Dataset, batches: PositionBatches, clip_shape: Sequence[int], num_workers: int) -> None:
         self.seconds_waited = 0.0
         self.dataset = dataset
         self.batches = batches
+        self.clip_shape = clip_shape
         self.num_workers = num_workers
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         memory = BatchMemory(
-            _PREFETCHED * self.num_workers + _HELD, (self.batches.local_batch_size, *self.dataset.clip_shape)
+            _PREFETCHED * self.num_workers + _HELD, (self.batches.local_batch_size, *self.clip_shape)
         )
         loader = DataLoader(
             BatchReader(self.dataset, memory),

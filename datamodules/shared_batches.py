@@ -7,22 +7,11 @@ place in it is filled.
 
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
-
-
-class Clips(Protocol):
-    """A data set that clips are read from: item p is dict(clip=uint8 of `clip_shape`, and what belongs to it)."""
-
-    @property
-    def clip_shape(self) -> tuple[int, ...]:
-        """(C, T, H, W) of every clip."""
-
-    def __getitem__(self, position: int) -> dict[str, Any]:
-        """The item at a position."""
 
 
 class BatchMemory:
@@ -79,7 +68,7 @@ class Tasks:
 class BatchReader(Dataset):
     """Task -> ReadBatch: reads the clips of a batch, in a worker where there are any."""
 
-    def __init__(self, dataset: Clips, memory: BatchMemory) -> None:
+    def __init__(self, dataset: Dataset, memory: BatchMemory) -> None:
         self.dataset = dataset
         self.memory = memory
 

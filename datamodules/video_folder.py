@@ -10,7 +10,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
 from datamodules.augmentation import ClipAugmentation
-from datamodules.clip_dataset import ClipDataset, FixedClipDataset
+from datamodules.clip_dataset import ClipDataset, FixedClipDataset, ReadFrames, VideoFileReader
 from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
 from datamodules.sampling_rules import Sampling
@@ -144,6 +144,10 @@ class VideoFolder(LightningDataModule):
         """Every video of the data set."""
         return index_videos(self.root)
 
+    def reader(self, videos: VideoTable) -> ReadFrames:
+        """Reads frames of some videos of the index."""
+        return VideoFileReader(Path(self.root), videos, self.size)
+
     def setup(self, stage: str | None = None) -> None:
         """Read the index and divide it into splits; does nothing the second time."""
         if self._index is not None:
@@ -178,8 +182,8 @@ class VideoFolder(LightningDataModule):
             self.sampling,
             videos.labels,
         )
-        dataset = ClipDataset(Path(self.root), videos, choose, self.num_frames, self.size, self.keep_decoded)
-        return ClipLoader(dataset, batches, self.num_workers)
+        dataset = ClipDataset(videos, choose, self.num_frames, self.reader(videos), self.keep_decoded)
+        return ClipLoader(dataset, batches, self.video_shape, self.num_workers)
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
         """Fixed clips of a split, "train" or "validation", to measure with: see `clip_sampling.EvaluationClips`.
@@ -192,11 +196,10 @@ class VideoFolder(LightningDataModule):
         choose = EvaluationClips(videos.num_frames, self.num_frames, self.seed, self.frame_stride)
         return FixedClipDataset(
             num_clips=num_clips,
-            root=Path(self.root),
             videos=videos,
             choose=choose,
             num_frames=self.num_frames,
-            size=self.size,
+            read=self.reader(videos),
         )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
