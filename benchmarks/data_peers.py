@@ -126,7 +126,7 @@ class ZipOfFrames:
 
     def __call__(self, number: int, frames: range) -> Tensor:
         """See `ReadFrames`."""
-        if self._zip is None or self._process != os.getpid():  # a forked process must not share the parent's place in it
+        if self._zip is None or self._process != os.getpid():  # forked processes must not share a place in the file
             self._zip, self._process = zipfile.ZipFile(self.path), os.getpid()
         pictures = []
         for frame in frames:

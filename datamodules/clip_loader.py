@@ -37,9 +37,7 @@ class ClipLoader:
         self.num_workers = num_workers
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        memory = BatchMemory(
-            _PREFETCHED * self.num_workers + _HELD, (self.batches.local_batch_size, *self.clip_shape)
-        )
+        memory = BatchMemory(_PREFETCHED * self.num_workers + _HELD, (self.batches.local_batch_size, *self.clip_shape))
         loader = DataLoader(
             BatchReader(self.dataset, memory),
             batch_size=None,  # an item is a batch

@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import PositionBatches
 
-
 SHAPE = (3, 2, 4, 4)
 
 
