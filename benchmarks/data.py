@@ -63,7 +63,7 @@ def single(
 ) -> Record:
     """The speeds in one process, and what is known of the readers' files and pixels."""
     return {
-        "rates": measure_single(readers, given.turns, given.seconds, report),
+        "clips_per_second": measure_single(readers, given.turns, given.seconds, report),
         "bytes_per_frame": corpus.bytes_per_frame(),
         "forms": {name: reader.form for name, reader in readers.items()},
         "distances": distances,
@@ -90,7 +90,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     add("--batch_size", type=positive, default=16, help="clips of a batch (16)")
     add("--num_frames", type=positive, default=16, help="of a clip (16)")
     add("--size", type=positive, default=64, help="of a clip, in pixels (64)")
-    add("--num_videos", type=positive, default=16, help="of the corpus (16)")
+    add("--num_videos", type=positive, default=24, help="of the corpus (24)")
     add("--frames_per_video", type=positive, default=200, help="of each video (200)")
     given = parser.parse_args(arguments)
     if given.frames_per_video < given.num_frames:

@@ -83,6 +83,7 @@ class VideoClipsLike:
             stream = container.streams.video[0]
             container.seek(max(first - 1, 0), any_frame=False, backward=True, stream=stream)
             for frame in container.decode(stream):
+                assert frame.pts is not None
                 decoded[frame.pts] = frame
                 if frame.pts >= last:
                     num_after += 1

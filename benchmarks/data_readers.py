@@ -1,6 +1,7 @@
 """Every way to read the same clips: which data set, and the loader with which it is used."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -87,7 +88,7 @@ def _our_reader(data: VideoFolder) -> Reader:
 
     dataset = data.train_dataloader().dataset
     assert isinstance(dataset, ClipDataset)
-    return Reader(dataset, batches, data.root.rpartition("/")[2])
+    return Reader(dataset, batches, Path(data.root).name)
 
 
 def _peer_reader(read: ReadFrames, form: str, like: ClipDataset, batch_size: int) -> Reader:
