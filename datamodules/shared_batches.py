@@ -5,6 +5,7 @@ and each tensor that is sent costs a file descriptor and a mapping.  So the memo
 which place in it is filled.
 """
 
+import math
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -22,10 +23,18 @@ class BatchMemory:
     Args:
         num_places: how many batches it holds.
         shape: (B, C, T, H, W) of the clips of a batch.
+
+    Raises: MemoryError, in one line, if there is not so much shared memory.
     """
 
     def __init__(self, num_places: int, shape: Sequence[int]) -> None:
-        self.clips = torch.empty((num_places, *shape), dtype=torch.uint8).share_memory_()
+        try:
+            self.clips = torch.empty((num_places, *shape), dtype=torch.uint8).share_memory_()
+        except RuntimeError as error:
+            raise MemoryError(
+                f"{num_places} batches need {num_places * math.prod(shape) >> 20} MiB of shared memory, and there is "
+                "not so much; lower batch_size or num_workers, or make /dev/shm larger (docker run --shm-size)"
+            ) from error
         self._free = list(range(num_places))
 
     def take(self) -> int | None:

@@ -51,6 +51,15 @@ def test_a_place_is_free_again_when_no_tensor_is_left_on_it():
     assert memory.take() == first
 
 
+def test_too_little_shared_memory_is_said_in_a_line(monkeypatch):
+    def full(tensor: Tensor) -> Tensor:
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+    monkeypatch.setattr(Tensor, "share_memory_", full)
+    with pytest.raises(MemoryError, match=r"^3 batches need 12 MiB of shared memory.*--shm-size\)$"):
+        BatchMemory(3, (4, 1 << 20))
+
+
 def test_the_place_used_last_is_taken_first():
     memory = BatchMemory(3, (1, *SHAPE))
     places = [memory.take() for _ in range(3)]
