@@ -183,7 +183,7 @@ class VideoFolder(LightningDataModule):
             videos.labels,
         )
         dataset = ClipDataset(videos, choose, self.num_frames, self.reader(videos), self.keep_decoded)
-        return ClipLoader(dataset, batches, self.num_workers)
+        return ClipLoader(dataset, batches, self.video_shape, self.num_workers)
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
         """Fixed clips of a split, "train" or "validation", to measure with: see `clip_sampling.EvaluationClips`.
