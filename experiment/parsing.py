@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError, Namespace, set_parsing_settings
+import yaml
+from jsonargparse import ArgumentError, Namespace, get_loader, set_loader, set_parsing_settings
 from jsonargparse._util import import_object
 from omegaconf import OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
@@ -24,6 +25,7 @@ from callbacks.progress import ProgressBar
 from callbacks.sample_videos import SampleVideos
 from callbacks.stop_signals import StopSignals
 from callbacks.throughput import Throughput
+from experiment.alias_bombs import refuse_alias_bomb
 from experiment.one_line import UserError, one_line
 from experiment.secrets import without_secrets
 
@@ -55,7 +57,8 @@ TRAINER_DEFAULTS = {
     "enable_model_summary": False,
 }
 
-PARSER_SETTINGS: dict[str, Any] = {"parser_mode": "omegaconf+", "exit_on_error": False, "allow_abbrev": False}
+MODE = "omegaconf+"  # values are read as YAML, and ${paths} of the whole config resolved in the end
+PARSER_SETTINGS: dict[str, Any] = {"parser_mode": MODE, "exit_on_error": False, "allow_abbrev": False}
 
 
 class ExperimentCLI(LightningCLI):
@@ -128,6 +131,8 @@ def forbid_code(more_packages: list[str]) -> None:
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*TRUSTED_PACKAGES, *more_packages])
     for name in RESOLVERS:
         OmegaConf.clear_resolver(f"oc.{name}")
+    read_yaml = get_loader("yaml")
+    set_loader(MODE, lambda text: read_yaml(refuse_alias_bomb(text)), exceptions=(yaml.YAMLError,))
 
 
 def refuse_functions(value: Any) -> None:

@@ -79,7 +79,12 @@ def step_of(path: Path) -> int:
 
 
 def delete(path: Path) -> None:
-    """Delete a checkpoint: its mark first, so that there is never a mark without what it vouches for."""
+    """Delete a checkpoint: its mark first, so that there is never a mark without what it vouches for.
+
+    Raises: OSError, also for a folder in its place that is not empty.
+    """
     mark_of(path).unlink(missing_ok=True)
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
     path.unlink(missing_ok=True)
     sync_folder(path.parent)

@@ -76,6 +76,18 @@ def test_files_that_a_kill_left_without_a_mark(tmp_path: Path) -> None:
     assert uncommitted(tmp_path / "nowhere") == []
 
 
+def test_a_folder_in_place_of_a_checkpoint_is_deleted_if_nothing_is_in_it(tmp_path: Path) -> None:
+    path = write(tmp_path, 10)
+    path.unlink()
+    path.mkdir()
+    (path / "mine").touch()
+    with pytest.raises(OSError, match="not empty"):
+        delete(path)
+    (path / "mine").unlink()
+    delete(path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_steps_are_ordered_as_numbers(tmp_path: Path) -> None:
     paths = [write(tmp_path, step) for step in (999_999_999, 5, 1_000_000_000)]
     assert committed(tmp_path) == [paths[1], paths[0], paths[2]]
