@@ -33,7 +33,7 @@ no more, the run goes on and says so, and stops when a fourth checkpoint in a ro
 
     python -m tests.reliability --kills 100 --seed 0
 
-does it again, and goes on where it was interrupted; `--only` chooses proofs.  It takes a few hours on one core.
+does it again, and goes on where it was interrupted; `--only` chooses proofs.  It took about two hours on one core.
 """
 
 
