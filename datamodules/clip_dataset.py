@@ -1,6 +1,6 @@
 """Clips as tensors: decodes the clip that stands at a position."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.clip_sampling import ClipChoice
-from datamodules.video_table import Video
-from video_io.reading import read_clip
+from datamodules.data_ledger import DataLedger, TooManyBadFilesError
+from datamodules.guarded_reading import GuardedReading
+from datamodules.replacements import choices_at
+from datamodules.video_table import VideoTable
+from video_io.reading import as_clip
 
 
 class ClipDataset(Dataset):
     """Position p -> dict(clip=(C, T, H, W) uint8, label=int, position=p): the chosen frames of the chosen video.
 
-    It has no length; the stream of training clips is endless.  No reader is kept between two clips, so it can be handed
-    to workers by fork and by spawn.
+    It has no length; the stream of training clips is endless.  Files are decoded in a child of each process that asks,
+    so it can be handed to workers by fork and by spawn.  The clip of a bad file is replaced, see `replacements`.
 
     Args:
         root: folder that the videos' paths start from.
@@ -27,41 +30,46 @@ class ClipDataset(Dataset):
         size: H = W, in pixels.
         keep_decoded: decode each video whole when it is first needed and keep its frames, num_frames * 3 * size^2 bytes
             each; every worker keeps its own.
+        guard: reads the files; None has a ledger of its own, in memory.
     """
 
     def __init__(
         self,
         root: Path,
-        videos: Sequence[Video],
+        videos: VideoTable,
         choose: Callable[[int], ClipChoice],
         num_frames: int,
         size: int,
         keep_decoded: bool = False,
+        guard: GuardedReading | None = None,
     ) -> None:
-        self.root = root
         self.videos = videos
         self.choose = choose
         self.num_frames = num_frames
         self.size = size
         self.keep_decoded = keep_decoded
+        self.guard = guard or GuardedReading(root, videos, DataLedger(None), len(videos))
         self._decoded: dict[int, Tensor] = {}  # number of a video -> (C, all its frames, H, W) uint8
 
     def __getitem__(self, position: int) -> dict[str, Any]:
-        choice = self.choose(position)
-        video = self.videos[choice.video]
-        clip = self._read(choice.video, choice.frames(self.num_frames))
-        if choice.flip:
-            clip = clip.flip(-1)  # one decision a clip: every frame of it is mirrored
-        return {"clip": clip, "label": video.label, "position": position}
+        for choice in choices_at(position, self.choose, self._label):
+            clip = self._read(choice.video, choice.frames(self.num_frames), position)
+            if clip is not None:
+                flipped = clip.flip(-1) if choice.flip else clip  # one decision a clip: every frame of it is mirrored
+                return {"clip": flipped, "label": self._label(choice.video), "position": position}
+        raise TooManyBadFilesError(f"data: no video that can be read was found for the clip at position {position}")
 
-    def _read(self, number: int, frames: range) -> Tensor:
-        """Frames of a video, (C, T, H, W) uint8."""
-        video = self.videos[number]
-        path = self.root / video.path
-        if not self.keep_decoded:
-            return read_clip(path, frames, self.size, video.properties)
+    def _label(self, number: int) -> int:
+        return int(self.videos.labels[number])
+
+    def _read(self, number: int, frames: range, position: int) -> Tensor | None:
+        """Frames of a video, (C, T, H, W) uint8; None if its file is bad."""
         if number not in self._decoded:
-            self._decoded[number] = read_clip(path, range(video.num_frames), self.size, video.properties)
+            whole = range(int(self.videos.num_frames[number]))
+            read = self.guard.read(number, whole if self.keep_decoded else frames, self.size, position)
+            if read is None or not self.keep_decoded:
+                return None if read is None else as_clip(read)
+            self._decoded[number] = as_clip(read)
         return self._decoded[number][:, frames.start : frames.stop : frames.step]
 
 
@@ -75,7 +83,7 @@ class FixedClipDataset(ClipDataset):
     @cached_property
     def labels(self) -> list[int]:
         """The label of each item, without decoding anything."""
-        return [self.videos[self.choose(position).video].label for position in range(self.num_clips)]
+        return [self._label(self.choose(position).video) for position in range(self.num_clips)]
 
     def __len__(self) -> int:
         return self.num_clips
