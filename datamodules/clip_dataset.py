@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -10,53 +9,53 @@ from torch.utils.data import Dataset
 
 from datamodules.clip_sampling import ClipChoice
 from datamodules.data_ledger import DataLedger, TooManyBadFilesError
-from datamodules.guarded_reading import GuardedReading
+from datamodules.file_guard import FileGuard
 from datamodules.replacements import choices_at
 from datamodules.video_table import VideoTable
-from video_io.reading import as_clip
+
+ReadFrames = Callable[[int, range], Tensor]  # number of a video, its frames -> (C, T, H, W) uint8
 
 
 class ClipDataset(Dataset):
     """Position p -> dict(clip=(C, T, H, W) uint8, label=int, position=p): the chosen frames of the chosen video.
 
-    It has no length; the stream of training clips is endless.  Files are decoded in a child of each process that asks,
-    so it can be handed to workers by fork and by spawn.  The clip of a bad file is replaced, see `replacements`.
+    It has no length; the stream of training clips is endless.  It can be handed to workers by fork and by spawn.  The
+    clip of a bad file is replaced, see `replacements`.
 
     Args:
-        root: folder that the videos' paths start from.
         videos: of the split, numbered as `choose` numbers them.
         choose: which clip stands at a position.
         num_frames: T.
-        size: H = W, in pixels.
+        read: reads frames of these videos, or raises BadFileError.
         keep_decoded: decode each video whole when it is first needed and keep its frames, num_frames * 3 * size^2 bytes
             each; every worker keeps its own.
-        guard: reads the files; None has a ledger of its own, in memory.
+        guard: of these videos; None notes bad files in this process's memory.
     """
 
     def __init__(
         self,
-        root: Path,
         videos: VideoTable,
         choose: Callable[[int], ClipChoice],
         num_frames: int,
-        size: int,
+        read: ReadFrames,
         keep_decoded: bool = False,
-        guard: GuardedReading | None = None,
+        guard: FileGuard | None = None,
     ) -> None:
         self.videos = videos
         self.choose = choose
         self.num_frames = num_frames
-        self.size = size
+        self.read = read
         self.keep_decoded = keep_decoded
-        self.guard = guard or GuardedReading(root, videos, DataLedger(None), len(videos))
+        self.guard = guard or FileGuard(videos, DataLedger(None), len(videos))
         self._decoded: dict[int, Tensor] = {}  # number of a video -> (C, all its frames, H, W) uint8
 
     def __getitem__(self, position: int) -> dict[str, Any]:
         for choice in choices_at(position, self.choose, self._label):
             clip = self._read(choice.video, choice.frames(self.num_frames), position)
             if clip is not None:
-                flipped = clip.flip(-1) if choice.flip else clip  # one decision a clip: every frame of it is mirrored
-                return {"clip": flipped, "label": self._label(choice.video), "position": position}
+                if choice.flip:
+                    clip = clip.flip(-1)  # one decision a clip: every frame of it is mirrored
+                return {"clip": clip, "label": self._label(choice.video), "position": position}
         raise TooManyBadFilesError(f"data: no video that can be read was found for the clip at position {position}")
 
     def _label(self, number: int) -> int:
@@ -64,12 +63,13 @@ class ClipDataset(Dataset):
 
     def _read(self, number: int, frames: range, position: int) -> Tensor | None:
         """Frames of a video, (C, T, H, W) uint8; None if its file is bad."""
+        if not self.keep_decoded:
+            return self.guard.read(self.read, number, frames, position)
         if number not in self._decoded:
-            whole = range(int(self.videos.num_frames[number]))
-            read = self.guard.read(number, whole if self.keep_decoded else frames, self.size, position)
-            if read is None or not self.keep_decoded:
-                return None if read is None else as_clip(read)
-            self._decoded[number] = as_clip(read)
+            whole = self.guard.read(self.read, number, range(int(self.videos.num_frames[number])), position)
+            if whole is None:
+                return None
+            self._decoded[number] = whole
         return self._decoded[number][:, frames.start : frames.stop : frames.step]
 
 

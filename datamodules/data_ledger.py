@@ -51,6 +51,10 @@ class DataLedger:
         self.entries: dict[str, SetAside] = {}
         self._num_bytes_read = 0
 
+    def reasons(self) -> dict[str, str]:
+        """Path and reason of each file."""
+        return {path: entry.reason for path, entry in self.entries.items()}
+
     def refresh(self) -> None:
         """Read what has come since; takes microseconds if nothing has."""
         if self.file is None:

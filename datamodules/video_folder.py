@@ -10,14 +10,15 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
 from datamodules.augmentation import ClipAugmentation
-from datamodules.clip_dataset import ClipDataset, FixedClipDataset
+from datamodules.clip_dataset import ClipDataset, FixedClipDataset, ReadFrames
 from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
 from datamodules.data_ledger import LEDGER, DataLedger
-from datamodules.guarded_reading import GuardedReading
+from datamodules.file_guard import FileGuard
 from datamodules.isolated_reading import Limits
 from datamodules.sampling_rules import Sampling
 from datamodules.splits import split_by_fraction, split_by_lists
+from datamodules.video_file_reader import VideoFileReader
 from datamodules.video_index import VideoIndex, index_videos, long_enough
 from datamodules.video_table import VideoTable
 from video_io.pixels import uint8_to_float
@@ -158,6 +159,10 @@ class VideoFolder(LightningDataModule):
         """Every video of the data set; of one that the run has set aside, what it was before."""
         return index_videos(self.root, set_aside=self._ledger().entries)
 
+    def reader(self, videos: VideoTable) -> ReadFrames:
+        """Reads frames of some videos of the index."""
+        return VideoFileReader(Path(self.root), videos, self.size, Limits(self.deadline_seconds))
+
     def setup(self, stage: str | None = None) -> None:
         """Read the index and divide it into splits; does nothing the second time."""
         if self._index is not None:
@@ -193,8 +198,8 @@ class VideoFolder(LightningDataModule):
             videos.labels,
         )
         guard = self._guard("train", in_training=True)
-        dataset = ClipDataset(Path(self.root), videos, choose, self.num_frames, self.size, self.keep_decoded, guard)
-        return ClipLoader(dataset, batches, self.num_workers)
+        dataset = ClipDataset(videos, choose, self.num_frames, self.reader(videos), self.keep_decoded, guard)
+        return ClipLoader(dataset, batches, self.video_shape, self.num_workers, guard)
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
         """Fixed clips of a split, "train" or "validation", to measure with: see `clip_sampling.EvaluationClips`.
@@ -207,11 +212,10 @@ class VideoFolder(LightningDataModule):
         choose = EvaluationClips(videos.num_frames, self.num_frames, self.seed, self.frame_stride)
         return FixedClipDataset(
             num_clips=num_clips,
-            root=Path(self.root),
             videos=videos,
             choose=choose,
             num_frames=self.num_frames,
-            size=self.size,
+            read=self.reader(videos),
             guard=self._guard(split, in_training=False),
         )
 
@@ -260,11 +264,9 @@ class VideoFolder(LightningDataModule):
         ledger.refresh()
         return ledger
 
-    def _guard(self, split: str, in_training: bool) -> GuardedReading:
-        return GuardedReading(
-            Path(self.root), self.videos(split), self._ledger(), sum(map(self.num_videos, SPLITS)), self.max_bad_share,
-            Limits(self.deadline_seconds), in_training,
-        )  # fmt: skip
+    def _guard(self, split: str, in_training: bool) -> FileGuard:
+        num_files = sum(map(self.num_videos, SPLITS))
+        return FileGuard(self.videos(split), self._ledger(), num_files, self.max_bad_share, in_training)
 
     def _videos_to_measure_on(self, split: str) -> VideoTable:
         videos = self.videos(split)

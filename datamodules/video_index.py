@@ -113,14 +113,11 @@ def _measure(root: Path, paths: Sequence[str], kind: str) -> dict[str, Row]:
 
 def _open_videos(root: Path, paths: Sequence[str]) -> dict[str, Row]:
     """Measure videos, as many at a time as there are cores; those that cannot be decoded are missing in the answer."""
-    measured = {}
     num_threads = min(os.cpu_count() or 1, -(-len(paths) // _FILES_WORTH_A_CHILD)) or 1
     with ThreadPoolExecutor(num_threads) as pool:  # each thread has its child, which ends with it
-        found = zip(paths, pool.map(lambda path: _open_video(root / path), paths), strict=True)
-        for path, row in tqdm(found, total=len(paths), desc=f"indexing {root}", unit="video", disable=len(paths) < 200):
-            if row is not None:
-                measured[path] = row
-    return measured
+        found = pool.map(lambda path: _open_video(root / path), paths)
+        progress = tqdm(found, desc=f"indexing {root}", unit="video", total=len(paths), disable=len(paths) < 200)
+        return {path: row for path, row in zip(paths, progress, strict=True) if row is not None}
 
 
 def _open_video(path: Path) -> Row | None:

@@ -34,7 +34,7 @@ class VideoTable(Sequence[Video]):
     Args:
         columns: `num_frames`, `label` (N,) int32; `width`, `height` (N,) int32, `fps` (N,) float64, `exact_seek` (N,)
             bool, as in `VideoProperties`; `sha256` (N, 32) uint8; `path_end` (N,) int64, where each path ends in the
-            bytes `paths`, uint8, UTF-8.
+            bytes `paths`, uint8, UTF-8.  Further columns, one value a video, are kept along.
 
     Attributes:
         num_frames: of each video, (N,).

@@ -21,13 +21,16 @@ _STOPPED_LOOKS = 10  # in a row, then a worker is killed: it was not stopped tog
 _MOST_RESTARTS = 5  # without a batch in between
 
 
-def endless_batches(make_loader: Callable[[PositionBatches], DataLoader], batches: PositionBatches) -> Iterator[Any]:
+Start = Callable[[PositionBatches], tuple[DataLoader, Callable[[Any], Any]]]
+
+
+def endless_batches(start: Start, batches: PositionBatches) -> Iterator[Any]:
     """Batches without end, from workers that may be killed or stopped: all of them are started anew then.
 
     A batch is a function of its positions, so nothing is lost and nothing comes twice.
 
     Args:
-        make_loader: the DataLoader of these positions.
+        start: makes the DataLoader of some positions, and what is called with each thing that comes from it, for a batch.
         batches: the positions.
 
     Raises: RuntimeError if the workers die five times in a row without a batch, and what a worker raises.
@@ -35,9 +38,11 @@ def endless_batches(make_loader: Callable[[PositionBatches], DataLoader], batche
     num_restarts = 0
     left = copy.copy(batches)
     while True:
-        with _watched(iter(make_loader(left))) as watched:
+        loader, finish = start(left)
+        with _watched(iter(loader)) as watched:
             try:
-                for batch in watched:
+                for read in watched:
+                    batch = finish(read)
                     left.start_step, num_restarts = left.start_step + 1, 0
                     yield batch
                 return

@@ -25,7 +25,7 @@ DESCRIPTION = """Score videos, or a run of train.py, against real videos.
     python evaluate.py weights                    which weight files there are, and where to get them
     torchrun --nproc_per_node 2 evaluate.py ...   divides the work over processes; the numbers are the same
 
-DATA is a folder of videos, a folder of frame folders, or an .npy or .pt array.
+DATA is a folder of videos, a folder of frame folders, a pack of prepare.py, or an .npy or .pt array.
 Exit code: 0 when done, 1 when one of the metrics could not be computed, 2 for a mistake that you can put right."""
 LONGEST_WAIT = timedelta(days=7)  # of one process for another, which may be reading all videos for the first time
 

@@ -5,15 +5,17 @@ from pathlib import Path
 from datamodules.splits import read_list
 from evaluation.array_videos import ARRAY_EXTENSIONS, LAYOUTS, ArrayVideos
 from evaluation.frame_folders import FrameFolders
+from evaluation.packed_videos import PackedVideoSource
 from evaluation.video_files import VideoFiles
 from evaluation.video_source import VideoSource
+from packs.index import is_pack
 from video_io.folders import walk
 from video_io.pictures import PICTURE_EXTENSIONS, is_picture
 from video_io.reading import VIDEO_EXTENSIONS, is_video
 
 ACCEPTED = (
     f"a folder of videos ({', '.join(VIDEO_EXTENSIONS)}), a folder of frame folders ({', '.join(PICTURE_EXTENSIONS)}), "
-    f"or an array ({', '.join(ARRAY_EXTENSIONS)}) of {LAYOUTS}"
+    f"a pack of prepare.py, or an array ({', '.join(ARRAY_EXTENSIONS)}) of {LAYOUTS}"
 )
 
 
@@ -26,7 +28,7 @@ def open_videos(
     """The videos at a path, or some of them.
 
     Args:
-        path: a folder of videos, a folder of frame folders, or an .npy or .pt array.
+        path: a folder of videos, a folder of frame folders, a pack, or an .npy or .pt array.
         list_file: a text file of the videos to take, a name a line, relative to `path`; None takes all.
         class_names: of the classes to take; none named takes all.
         fps: frames per second, where the files do not say it or say it wrong.
@@ -54,6 +56,8 @@ def _open(path: Path, fps: float | None) -> VideoSource:
 
 
 def _open_folder(path: Path, fps: float | None) -> VideoSource:
+    if is_pack(path):
+        return PackedVideoSource(path, fps)
     a_video, a_frame = next(walk(path, is_video), None), next(walk(path, is_picture), None)
     if a_video is not None and a_frame is not None:
         raise ValueError(f"{path}: holds videos ({a_video}) and pictures ({a_frame}); give a folder of one kind")

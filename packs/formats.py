@@ -46,7 +46,7 @@ class Format(Protocol):
         """A new encoder for the frames of one video."""
 
     def read(self, read_at: ReadAt, num_frames: int, start: int, stop: int, size: Size) -> np.ndarray:
-        """Frames start to stop of a video of `num_frames`: (stop - start, H, W, 3) uint8."""
+        """Frames start to stop of a video of `num_frames`: (stop - start, H, W, 3) uint8, not to be written to."""
 
 
 class Raw:
@@ -63,7 +63,7 @@ class Raw:
         """See `Format`."""
         frame_bytes = 3 * size.height * size.width
         content = read_at(start * frame_bytes, (stop - start) * frame_bytes)
-        return np.frombuffer(bytearray(content), np.uint8).reshape(stop - start, *size, 3)
+        return np.frombuffer(content, np.uint8).reshape(stop - start, *size, 3)
 
 
 class Jpeg:
@@ -79,11 +79,11 @@ class Jpeg:
     def read(self, read_at: ReadAt, num_frames: int, start: int, stop: int, size: Size) -> np.ndarray:
         """See `Format`."""
         blobs = _blobs(read_at, num_frames, start, stop)
-        pictures = [cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR) for blob in blobs]
+        pictures = [cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR_RGB) for blob in blobs]
         good = [picture for picture in pictures if picture is not None and picture.shape == (*size, 3)]
         if len(good) < stop - start:
             raise ValueError("damaged JPEGs")
-        return np.stack([cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in good])
+        return np.stack(good)
 
 
 class H264:

@@ -84,6 +84,11 @@ class Header(NamedTuple):
         return Size(self.height, self.width)
 
 
+def is_pack(folder: str | Path) -> bool:
+    """Whether a folder is a pack, or was to become one."""
+    return (Path(folder) / INDEX_FILE).exists() or (Path(folder) / SHARDS_FOLDER).is_dir()
+
+
 def shard_path(pack: Path, shard: int) -> Path:
     """Where a shard lies."""
     return pack / SHARDS_FOLDER / f"{shard:05d}.shard"
@@ -146,6 +151,9 @@ def _header_of(file: Path, metadata: dict[bytes, bytes] | None) -> Header:
     content: dict[str, Any] = json.loads((metadata or {})[_KEY])
     number = content.pop("number")
     if number != _FORMAT_NUMBER or content["format"] not in FORMATS:
-        raise PackError(f"{file}: a pack of format {number} ({content['format']}), which this version cannot read")
+        raise PackError(
+            f"{file}: a pack of format {number} ({content['format']}), which this version cannot read; "
+            "take the version that made it, or pack again"
+        )
     lists = {name: tuple(content[name]) for name in ("class_names", "shard_bytes")}
     return Header(**(content | lists))

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from experiment.command_line import Experiment, build
+from prepare import main as prepare
 from tests.contracts.first_stage import first_stage, untrained_image_checkpoint
 from video_io.writing import write_video
 
@@ -13,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "conf").glob("*.yaml"))
 SMALL = sorted((ROOT / "conf" / "small").glob("*.yaml"))
 PICTURES = ROOT / "conf" / "data" / "picture_folder.yaml"
-DATA = sorted(set((ROOT / "conf" / "data").glob("*.yaml")) - {PICTURES})
+PACK = ROOT / "conf" / "data" / "pack.yaml"
+DATA = sorted(set((ROOT / "conf" / "data").glob("*.yaml")) - {PICTURES, PACK})
 TRAINERS = sorted((ROOT / "conf" / "trainer").glob("*.yaml"))
 
 
@@ -78,6 +80,17 @@ def test_pictures_go_with_an_experiment_on_pictures(tmp_path: Path) -> None:
     )  # fmt: skip
     assert built_on.datamodule.num_videos("train") == 3
     assert built_on.model.video_shape == built_on.datamodule.video_shape == (3, 1, 64, 64)
+
+
+@pytest.mark.parametrize("experiment", ["demo", "wgan_gp"])
+def test_a_pack_goes_with_experiments(experiment: str, tmp_path: Path, videos: Path) -> None:
+    assert prepare([str(videos), "--output", str(tmp_path / "pack"), "--processes", "1"]) == 0
+    built_on = built(
+        tmp_path, "--config", str(ROOT / "conf" / f"{experiment}.yaml"), "--data", str(PACK),
+        "--data.root", str(tmp_path / "pack"), "--trainer.accelerator", "cpu",
+    )  # fmt: skip
+    assert built_on.datamodule.num_videos("train") >= 2
+    assert built_on.model.video_shape == built_on.datamodule.video_shape
 
 
 @pytest.mark.parametrize("path", [path for path in TRAINERS if path.stem != "gpu"], ids=lambda path: path.stem)

@@ -3,7 +3,7 @@ import pickle
 import pytest
 import torch
 
-from datamodules.clip_dataset import ClipDataset, FixedClipDataset
+from datamodules.clip_dataset import ClipDataset, FixedClipDataset, VideoFileReader
 from datamodules.clip_sampling import ClipChoice
 from datamodules.video_index import index_videos
 from tests.numbered_videos import read_clip_numbers
@@ -17,13 +17,9 @@ def choose(position: int) -> ClipChoice:
 
 @pytest.fixture
 def clips(numbered_folder):
-    return {
-        "root": numbered_folder,
-        "videos": index_videos(numbered_folder).videos,
-        "choose": choose,
-        "num_frames": 5,
-        "size": 48,
-    }
+    videos = index_videos(numbered_folder).videos
+    read = VideoFileReader(numbered_folder, videos, size=48)
+    return {"videos": videos, "choose": choose, "num_frames": 5, "read": read}
 
 
 def test_the_chosen_clip_is_delivered(clips):

@@ -131,7 +131,7 @@ def test_what_is_not_accepted(tmp_path: Path, video_folder: Path) -> None:
     (tmp_path / "mixed").mkdir()
     shutil.copy(video_folder / "bow/0.mp4", tmp_path / "mixed")
     (tmp_path / "mixed/0.png").write_text("?")
-    accepted = r"give a folder of videos \(\.avi.*\), a folder of frame folders .* or an array \(\.npy, \.pt\)"
+    accepted = r"give a folder of videos \(\.avi.*\), a folder of frame folders .*, a pack .* array \(\.npy, \.pt\)"
     for path, expected in (
         (tmp_path / "nowhere", rf"no such file or folder; {accepted}"),
         (tmp_path / "empty", rf"holds neither videos nor pictures; {accepted}"),

@@ -1,0 +1,164 @@
+"""A pack of videos, which `python prepare.py` makes, as a LightningDataModule."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from datamodules.clip_dataset import ReadFrames
+from datamodules.isolated_reading import BadFileError
+from datamodules.splits import Split, split_by_fraction
+from datamodules.video_folder import VideoFolder
+from datamodules.video_index import VideoIndex
+from datamodules.video_table import VideoTable
+from packs.index import PackError
+from packs.names import named_videos
+from packs.reading import Pack
+from video_io.folders import name_a_few
+
+_TRAINING = ("train", "training")
+_HELD_OUT = (("validation", "val", "valid"), ("test", "testing"))  # the first kind that there is
+_COLUMNS = ("width", "height", "fps", "sha256", "packed_sha256", "split")
+
+
+class PackReader:
+    """Reads frames of a pack.
+
+    Args:
+        pack: which.
+        rows: of the videos, by their numbers, in the pack; (N,).
+        size: H = W, in pixels.
+    """
+
+    def __init__(self, pack: Pack, rows: np.ndarray, size: int) -> None:
+        self.pack = pack
+        self.rows = rows
+        self.size = size
+
+    def __call__(self, number: int, frames: range) -> Tensor:
+        """Frames of a video, (3, T, H, W) uint8.
+
+        Raises: BadFileError if its bytes are damaged.
+        """
+        try:
+            return self.pack.read_clip(int(self.rows[number]), frames, (self.size, self.size))
+        except (PackError, OSError) as error:
+            raise BadFileError("undecodable", str(error)) from error
+
+
+class PackedVideos(VideoFolder):
+    """Clips from a pack: the same ones as from the folder that was packed, for the same seed and settings.
+
+    Pixels are the same, too, in a raw pack of the same size; JPEG and H.264 lose a little.
+
+    Args:
+        root: folder of the pack.
+        use_splits: take the splits that the pack's videos have (UCF-101, KTH, the column of a list) instead of
+            `validation_fraction`, where they have some: "train", and "validation" or else "test".
+        others: as in `VideoFolder`; a `size` below that of the pack scales its frames down, a larger one is refused.
+            Lists name videos as they were called in what was packed.
+
+    Raises: FileNotFoundError and ValueError, in one line, if there is no finished pack, it is damaged, or the arguments
+        do not fit it.
+    """
+
+    def __init__(self, root: str, use_splits: bool = True, **others: Any) -> None:
+        super().__init__(root=root, **others)
+        self.use_splits = use_splits
+
+    @cached_property
+    def pack(self) -> Pack:
+        """The pack; nothing of it is kept open."""
+        return Pack(self.root)
+
+    def read_index(self) -> VideoIndex:
+        """Every video of the pack."""
+        height, width = self.pack.header.size
+        if min(height, width) < self.size:
+            raise ValueError(
+                f"{self.root}: its frames are {width}x{height}, smaller than size, {self.size}; lower size, or pack "
+                f"again with python prepare.py --size {self.size}"
+            )
+        class_names, _ = self.pack.classes
+        return VideoIndex(self.pack.folder, class_names, _table_of(self.pack, self._listed))
+
+    def reader(self, videos: VideoTable) -> ReadFrames:
+        """Reads frames of some videos of the index."""
+        return PackReader(self.pack, videos.columns["row"], self.size)
+
+    def fingerprint(self, split: str) -> str:
+        """SHA-256, in hex, over a split's videos as they were packed: not that of the files that they come from."""
+        return hashlib.sha256(
+            f"{self.pack.header.format}\0{self.pack.header.size}\0{super().fingerprint(split)}".encode()
+        ).hexdigest()
+
+    @cached_property
+    def _listed(self) -> pa.Table:
+        return named_videos(self.pack, _COLUMNS)
+
+    def _split(self, paths: Sequence[str]) -> Split:
+        """By the lists, by the splits of the pack, or by the fraction, which keeps the parts of a file together."""
+        if self.train_list is not None or self.validation_list is not None:
+            return super()._split(paths)
+        splits = self._listed["split"].to_pylist()
+        if self.use_splits and any(split is not None for split in splits):
+            return _split_of(self.root, paths, splits)
+        files = self._listed["path"].to_pylist()
+        train, validation = split_by_fraction(sorted(set(files)), self.validation_fraction, self.group_pattern)
+        of_file = list(zip(paths, files, strict=True))
+        return (
+            frozenset(name for name, file in of_file if file in train),
+            frozenset(name for name, file in of_file if file in validation),
+        )
+
+
+def _table_of(pack: Pack, listed: pa.Table) -> VideoTable:
+    """The videos in columns, without an object for each."""
+    names = listed["name"].combine_chunks().cast(pa.large_string())
+    _, ends, content = names.buffers()
+    rows = listed["row"].to_numpy()
+    hashes = "".join(listed["packed_sha256"].to_pylist())
+    _, labels = pack.classes
+    return VideoTable(
+        {
+            "num_frames": listed["num_frames"].to_numpy().astype(np.int32),
+            "width": listed["width"].to_numpy().astype(np.int32),
+            "height": listed["height"].to_numpy().astype(np.int32),
+            "fps": listed["fps"].to_numpy(),
+            "exact_seek": np.ones(len(rows), bool),
+            "label": labels[rows].astype(np.int32),
+            "sha256": np.frombuffer(bytes.fromhex(hashes), np.uint8).reshape(-1, 32),
+            "path_end": np.frombuffer(ends, np.int64)[names.offset + 1 : names.offset + len(names) + 1],
+            "paths": np.frombuffer(content, np.uint8),
+            "row": rows,
+        }
+    )
+
+
+def _split_of(root: str, names: Sequence[str], splits: Sequence[str | None]) -> Split:
+    """The split that each video has.
+
+    Raises: ValueError if some videos have none, or none is for training.
+    """
+    without = [name for name, split in zip(names, splits, strict=True) if split is None]
+    if without:
+        raise ValueError(
+            f"{root}: {len(without)} of {len(names)} videos have no split ({name_a_few(without)}); give all of them "
+            "one and pack again, or set use_splits: false"
+        )
+    counts = Counter(str(split).lower() for split in splits)
+    held_out = next((kind for kind in _HELD_OUT if counts.keys() & set(kind)), ())
+    if not counts.keys() & set(_TRAINING):
+        raise ValueError(
+            f"{root}: no video has the split train, there are {name_a_few(sorted(counts))}; set use_splits: false"
+        )
+    of_name = list(zip(names, splits, strict=True))
+    return (
+        frozenset(name for name, split in of_name if str(split).lower() in _TRAINING),
+        frozenset(name for name, split in of_name if str(split).lower() in held_out),
+    )
