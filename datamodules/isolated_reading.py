@@ -6,6 +6,7 @@ The child imports this file, so nothing here may import torch or Lightning, whic
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +23,7 @@ _CLIPS_OF_A_CHILD = 5000  # then it is replaced: decoders leak
 _PROBE_SECONDS = 1800.0  # a video is decoded whole, and twice, to be probed
 _SLOWEST_DECODING = 50.0  # frames a second: what may be decoded before the first wanted frame has so long
 _MAX_LISTENED = 1.0  # seconds that count between two looks: a job that is stopped (Ctrl-Z) hears nothing meanwhile
+_LONGEST_REASON = 200  # characters
 _GIGABYTE = 1 << 30
 
 # What is wrong with a file: its content is not what was indexed; it cannot be decoded; its decoder dies, or is silent.
@@ -86,6 +88,7 @@ class IsolatedReader:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._child: ChildProcess | None = None
+        self._at_the_end: weakref.finalize | None = None  # of this reader, or of the process
         self._num_asked = 0
 
     def read(self, wanted: Wanted) -> Delivered:
@@ -106,16 +109,20 @@ class IsolatedReader:
 
     def close(self) -> None:
         """End the child; the next request starts another."""
-        if self._child is not None:
-            self._child.end()
-            self._child = None
+        if (child := self._let_go()) is not None:
+            child.end()
 
     def forget(self) -> None:
         """Leave the child to the process that has started it, and from which this one was forked."""
-        if self._child is not None:
-            self._child.connection.close()
-            self._child.process.returncode = 0  # or it would be waited for
-            self._child = None
+        if (child := self._let_go()) is not None:
+            child.connection.close()
+            child.process.returncode = 0  # or it would be waited for
+
+    def _let_go(self) -> ChildProcess | None:
+        child, self._child = self._child, None
+        if self._at_the_end is not None:
+            self._at_the_end.detach()
+        return child
 
     def _ask(self, request: Wanted | Path, seconds: float) -> Any:
         for _ in range(_TRIES):
@@ -139,11 +146,12 @@ class IsolatedReader:
         except TimeoutError:
             return _Failure("silent", f"not decoded after {seconds:.0f} s")
         except (EOFError, ConnectionError):
-            self._child = None
+            self._let_go()
             return _Failure("deadly", f"the decoder died ({child.death()})")
 
     def _started(self) -> ChildProcess:
         self._child, self._num_asked = ChildProcess(serve, self.limits.memory_bytes), 0
+        self._at_the_end = weakref.finalize(self, self._child.end)
         try:
             self._listen(self._child.connection, START_SECONDS)
             assert self._child.connection.recv() == READY
@@ -155,7 +163,7 @@ class IsolatedReader:
     def _received(self, connection: Connection, header: _Header, seconds: float) -> Delivered:
         """The frames, straight into the array that is handed on."""
         frames = np.empty(header.shape, np.uint8)
-        left = memoryview(frames).cast("B")
+        left = frames.data.cast("B")
         while left:
             self._listen(connection, seconds)
             count = os.readv(connection.fileno(), [left])
@@ -204,7 +212,7 @@ def serve(connection: Connection) -> None:
             connection.send(answer)
             continue
         connection.send(_Header(answer.stamp, answer.frames.shape))
-        left = memoryview(np.ascontiguousarray(answer.frames)).cast("B")
+        left = np.ascontiguousarray(answer.frames).data.cast("B")
         while left:
             left = left[os.write(connection.fileno(), left) :]
 
@@ -217,7 +225,7 @@ def _tried(function: Callable[[Any], Any], request: Wanted | Path) -> Any:
     except Exception as error:  # what decoders raise is anyone's guess
         path = request if isinstance(request, Path) else request.path
         text = " ".join(str(error).split()) or type(error).__name__
-        return _Failure("undecodable", text.removeprefix(f"{path}: "))
+        return _Failure("undecodable", text.removeprefix(f"{path}: ")[:_LONGEST_REASON])
 
 
 def _probed(path: Path) -> tuple[str, VideoProperties]:

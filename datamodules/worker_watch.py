@@ -30,7 +30,7 @@ def endless_batches(start: Start, batches: PositionBatches) -> Iterator[Any]:
     A batch is a function of its positions, so nothing is lost and nothing comes twice.
 
     Args:
-        start: makes the DataLoader of some positions, and what is called with each thing that comes from it, for a batch.
+        start: makes the DataLoader of some positions, and what makes a batch of each thing that comes from it.
         batches: the positions.
 
     Raises: RuntimeError if the workers die five times in a row without a batch, and what a worker raises.
