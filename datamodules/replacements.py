@@ -7,7 +7,7 @@ import numpy as np
 from datamodules.clip_sampling import ClipChoice
 
 _REPLACEMENT = 6  # the second entry of every random seed, see `clip_sampling` and `sampling_rules`
-_FAR = 1 << 40  # no run comes to this position
+_FAR, _NUM_FAR = 1 << 40, 1 << 20  # positions to which no run comes; not more, as each epoch has to be shuffled
 _MOST_DRAWN = 1000
 
 
@@ -31,7 +31,7 @@ def choices_at(
     for must_be_alike in (True, False):
         rng = np.random.default_rng([int(must_be_alike), _REPLACEMENT, position])
         for _ in range(_MOST_DRAWN):
-            choice = choose(_FAR + int(rng.integers(_FAR)))
+            choice = choose(_FAR + int(rng.integers(_NUM_FAR)))
             if choice.video in tried or (must_be_alike and label_of(choice.video) != label_of(first.video)):
                 continue
             tried.add(choice.video)
