@@ -8,7 +8,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,9 @@ def peak_mebibytes(device: torch.device | str) -> float:
     return largest / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def machine(device: torch.device | str) -> Record:
-    """What decides how fast something is, and how much else ran when it began."""
-    installed = {package for package in PACKAGES if list(importlib.metadata.distributions(name=package))}
+def machine(device: torch.device | str, packages: Sequence[str] = PACKAGES) -> Record:
+    """What decides how fast something is, the versions of some packages among it, and how much else ran at the time."""
+    installed = {package for package in packages if list(importlib.metadata.distributions(name=package))}
     return {
         "device": device_name(torch.device(device)),
         "device_type": torch.device(device).type,

@@ -1,8 +1,8 @@
 """Batches that pass from worker to training process without being copied: both see the same memory.
 
-A worker that makes a tensor for each batch pays more for fresh pages of shared memory than for reading packed clips, and
-each tensor that is sent costs a file descriptor and a mapping.  So the memory is made once, and a message says which
-place in it is filled.
+A worker that makes a tensor for each batch pays more for fresh pages of shared memory than for reading packed clips,
+and each tensor that is sent costs a file descriptor and a mapping.  So the memory is made once, and a message says
+which place in it is filled.
 """
 
 import weakref
@@ -29,11 +29,11 @@ class BatchMemory:
         self._free = list(range(num_places))
 
     def take(self) -> int | None:
-        """A place that nobody uses, the one that was in use last, which a cache may still hold; None if there is none."""
+        """A place that nobody uses: the one in use last, which a cache may still hold; None if there is none."""
         return self._free.pop() if self._free else None
 
     def lend(self, place: int) -> Tensor:
-        """The clips at a place, (B, C, T, H, W); the place is free again when the last tensor on this memory is gone."""
+        """The clips at a place, (B, C, T, H, W), which is free again when the last tensor on this memory is gone."""
         array = self.clips[place].numpy()
         # The tensor's storage, and with it that of every view of the tensor, holds this one object.
         weakref.finalize(array, self._free.append, place).atexit = False
@@ -48,7 +48,7 @@ class Task(NamedTuple):
 
 
 class ReadBatch(NamedTuple):
-    """What a worker sends: where the clips are (or they themselves, if there was no place), and the rest of the items."""
+    """What a worker sends: where the clips are (they themselves, if there was no place), and the rest of the items."""
 
     clips: int | Tensor
     rest: list[dict[str, Any]]

@@ -42,6 +42,7 @@ NEVER = {
     "slurm": {"pytorch_lightning", "wandb", "decord", "av"},
     "benchmarks": {"wandb", "decord", "av"},
 }
+MAY_IMPORT_ALL = {ROOT / "benchmarks" / "data_peers.py"}  # reads videos as others do, to compare with
 
 
 def imported(path: Path) -> set[str]:
@@ -70,4 +71,5 @@ def test_imports(package: str) -> None:
         for name in imported(path):
             if is_within(name, OURS):
                 assert is_within(name, MAY_IMPORT[package] | {package}), f"{path.name} imports {name}"
-            assert not is_within(name, NEVER[package]), f"{path.name} imports {name}"
+            never = set() if path in MAY_IMPORT_ALL else NEVER[package]
+            assert not is_within(name, never), f"{path.name} imports {name}"
