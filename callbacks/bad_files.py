@@ -9,6 +9,7 @@ from tqdm import tqdm
 from typing_extensions import override
 
 from callbacks.every_n_steps import is_log_step
+from video_io.folders import name_a_few
 
 
 class BadFiles(Callback):
@@ -17,8 +18,8 @@ class BadFiles(Callback):
         data/bad_files = files that are set aside, from the first one on, every `trainer.log_every_n_steps` steps
 
     What is known of them is what the train DataLoader tells in its attribute `bad_files`, path -> reason; nothing
-    happens where there is no such attribute.  A run that goes on only counts those that it knew before.  Rank 0 tells
-    of the files of all processes.
+    happens where there is no such attribute.  A run that goes on names a few of those that it knew before.  Rank 0
+    tells of the files of all processes.
     """
 
     def __init__(self) -> None:
@@ -26,9 +27,10 @@ class BadFiles(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._named = set(bad_files(trainer))
-        if self._named and trainer.is_global_zero:
-            say(f"data: {len(self._named)} files stay set aside")
+        known = list(bad_files(trainer)) if trainer.global_step > 0 else []
+        self._named = set(known)
+        if known and trainer.is_global_zero:
+            say(f"data: {len(known)} files stay set aside: {name_a_few(known)}")
 
     @override
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:

@@ -72,9 +72,8 @@ def _watched(batches: Any) -> Iterator[Any]:
     finally:
         over.set()
         watching.join()
-        if _dead_workers(batches):  # the others may wait for what the dead one holds
-            for worker in workers:
-                worker.kill()
+        for worker in workers:  # nothing is lost; one may wait for a file, or for what a dead one holds
+            worker.kill()
         batches._shutdown_workers()
 
 

@@ -11,8 +11,8 @@ class Module:
         self.logged.append((name, value))
 
 
-def a_trainer(loader, is_first=True):
-    return SimpleNamespace(train_dataloader=loader, is_global_zero=is_first, global_step=0, log_every_n_steps=2)
+def a_trainer(loader, is_first=True, step=0):
+    return SimpleNamespace(train_dataloader=loader, is_global_zero=is_first, global_step=step, log_every_n_steps=2)
 
 
 def run(trainer, module, bad_at):
@@ -35,9 +35,14 @@ def test_each_is_named_once_and_all_are_counted(capsys):
 
 def test_what_was_known_before_is_counted_alone(capsys):
     module = Module()
-    run(a_trainer(SimpleNamespace(bad_files={"a": "is missing", "b": "is missing"})), module, {})
-    assert capsys.readouterr().err.splitlines() == ["data: 2 files stay set aside"]
+    run(a_trainer(SimpleNamespace(bad_files={"a": "is missing", "b": "is missing"}), step=8), module, {})
+    assert capsys.readouterr().err.splitlines() == ["data: 2 files stay set aside: a, b"]
     assert module.logged == [("data/bad_files", 2.0)] * 2
+
+
+def test_what_is_found_before_the_first_step_is_named_with_it(capsys):
+    run(a_trainer(SimpleNamespace(bad_files={"a": "is missing"})), Module(), {})
+    assert capsys.readouterr().err.splitlines() == ["data: a is set aside and replaced by other videos: is missing"]
 
 
 def test_the_other_processes_say_nothing(capsys):
