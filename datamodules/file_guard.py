@@ -1,5 +1,6 @@
 """Files that turn out bad are noted in the run's ledger and not asked for again."""
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from datamodules.video_table import VideoTable
 
 # Far more clips than lie between the positions at which the workers of all processes are at a time.
 _HORIZON = 1 << 16
+_LOOK_EVERY = 0.2  # seconds between two looks at the ledger; reading a packed clip takes less than the look
 
 Frames = TypeVar("Frames")
 
@@ -38,21 +40,22 @@ class FileGuard:
         self.num_files = num_files
         self.max_bad_share = max_bad_share
         self.in_training = in_training
+        self._looked_at = -_LOOK_EVERY
 
     def read(self, read: Callable[[int, range], Frames], number: int, frames: range, position: int) -> Frames | None:
         """What `read(number, frames)` returns, for the clip at a position; None if the file is bad.
 
         Raises: TooManyBadFilesError if more files are bad than may be.
         """
-        self.check()
-        path = self.videos.path(number)
-        if self.ledger.is_set_aside(path, position if self.in_training else None):
+        if time.monotonic() - self._looked_at >= _LOOK_EVERY:
+            self.check()
+        if self.ledger.entries and self._is_set_aside(number, position):
             return None
         try:
             return read(number, frames)
         except BadFileError as error:
             video, since = self.videos[number], self._from_position(error.kind, position)
-            self.ledger.add(SetAside(path, error.kind, error.reason, since, video.sha256, video.properties))
+            self.ledger.add(SetAside(video.path, error.kind, error.reason, since, video.sha256, video.properties))
             return None
 
     def check(self) -> None:
@@ -60,8 +63,12 @@ class FileGuard:
 
         Raises: TooManyBadFilesError.
         """
+        self._looked_at = time.monotonic()
         self.ledger.refresh()
         self.ledger.check_share(self.num_files, self.max_bad_share)
+
+    def _is_set_aside(self, number: int, position: int) -> bool:
+        return self.ledger.is_set_aside(self.videos.path(number), position if self.in_training else None)
 
     def _from_position(self, kind: Kind, position: int) -> int | None:
         if kind == "changed":
