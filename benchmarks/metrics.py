@@ -9,6 +9,7 @@ the machine meets both sides of every ratio alike, but not a bare time: have the
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -35,13 +36,28 @@ def measure(given: argparse.Namespace, folder: Path) -> None:
         ),
         "distance": lambda: measure_distances(given.dimensions, given.repeats, given.device),
         "peer": lambda: measure_peer(given.frame_size, 16 * num_clips, given.repeats, given.device, folder),
-        "training": lambda: measure_training(
-            given.models or experiments(), given.scale, given.data, given.root, given.steps, given.device, folder
-        ),
+        "training": lambda: training(given, folder),
     }
     for part in parts_of(given):
         print(f"metrics: {part} ...", flush=True)
         write_record(given.output / f"{part}.json", measurements[part]())
+
+
+def training(given: argparse.Namespace, folder: Path) -> Record:
+    """Of all experiments, or of those that are named, the others as they were."""
+    record = measure_training(
+        given.models or experiments(), given.scale, given.data, given.root, given.steps, given.device, folder
+    )
+    return with_others(record, given.output / "training.json") if given.models else record
+
+
+def with_others(record: Record, path: Path) -> Record:
+    """An earlier record with the experiments that were measured again; the new one where there is none."""
+    if not path.exists():
+        return record
+    earlier = json.loads(path.read_text())
+    again = sorted({*earlier.get("again", []), *record["experiments"]})
+    return {**earlier, "experiments": {**earlier["experiments"], **record["experiments"]}, "again": again}
 
 
 def parts_of(given: argparse.Namespace) -> list[str]:
@@ -89,7 +105,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     distance = parser.add_argument_group("distance")
     distance.add_argument("--dimensions", type=positive, nargs="+", default=[400, 1280, 2048])
     training = parser.add_argument_group("training")
-    training.add_argument("--models", nargs="+", choices=experiments(), metavar="NAME", help="default: all")
+    training.add_argument("--models", nargs="+", choices=experiments(), metavar="NAME", help="again; default: all anew")
     training.add_argument("--scale", choices=["small", "full"], default="small")
     training.add_argument("--data", default="", help="YAML of the data set; the acting figures if not given")
     training.add_argument("--root", help="folder of the data set")

@@ -184,6 +184,7 @@ def training_section(record: Record) -> list[str]:
         *table(["experiment", "clip", "batch", "s/step", "s/measurement", "every", "share", f"{allowed} from"], rows),
         "",
         f"Above {allowed}: {', '.join(sorted(above)) or 'none'}.",
+        *(["", f"Measured again, after the others: {', '.join(record['again'])}."] if record.get("again") else []),
         *(line for name, why in missing for line in ("", f"Not measured: {name}: {why}.")),
     ]
 

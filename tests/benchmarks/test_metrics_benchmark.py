@@ -1,3 +1,4 @@
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -301,3 +302,12 @@ def test_mistakes_are_found_before_anything_is_measured(tmp_path: Path, monkeypa
         with pytest.raises(SystemExit, match=r"^metrics: --device cuda cannot be used: "):
             benchmark.main(["--output", str(tmp_path), "--device", "cuda"])
     assert not list(tmp_path.iterdir())
+
+
+def test_experiments_that_are_measured_again_stand_with_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "training.json"
+    first = {"machine": {}, "experiments": {"demo": {"share": 0.1}, "vgan": {"share": 0.2}}}
+    assert benchmark.with_others(first, path) == first
+    path.write_text(json.dumps(first))
+    again = benchmark.with_others({"machine": {}, "experiments": {"vgan": {"share": 0.3}}}, path)
+    assert again == {**first, "experiments": {"demo": {"share": 0.1}, "vgan": {"share": 0.3}}, "again": ["vgan"]}
