@@ -1,4 +1,4 @@
-"""Nothing random and no process leaks from one test into another; no test touches a user's cache or W&B account."""
+"""Nothing random and no process leaks from one test into the next; no test touches a user's cache or W&B account."""
 
 from collections.abc import Iterator
 from pathlib import Path
