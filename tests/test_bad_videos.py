@@ -2,13 +2,13 @@
 
 import csv
 import json
-import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from datamodules.data_ledger import LEDGER
+from datamodules.index_cache import cache_file, stamp_of
 from datamodules.video_index import index_videos
 from tests.test_train import train
 from video_io.writing import write_video
@@ -24,11 +24,13 @@ def videos(tmp_path: Path) -> Path:
     for number in range(8):
         write_video(folder / f"{number}.mp4", torch.randint(0, 255, (3, 12, 32, 32), dtype=torch.uint8), fps=25)
     index_videos(folder)
-    damaged, status = folder / "2.mp4", (folder / "2.mp4").stat()
+    damaged = folder / "2.mp4"
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
     damaged.write_bytes(content)
-    os.utime(damaged, ns=(status.st_atime_ns, status.st_mtime_ns))
+    kept = json.loads(cache_file(folder).read_text())  # as if it were damaged after the next look at it
+    kept["rows"]["2.mp4"]["stamp"] = stamp_of(damaged)
+    cache_file(folder).write_text(json.dumps(kept))
     return folder
 
 
