@@ -8,6 +8,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from callbacks.checkpoints import CheckpointsFailedError
 from callbacks.stop_signals import EXIT_CODES, received_signal
+from datamodules.data_ledger import TooManyBadFilesError
 from experiment.command_line import Experiment, build
 from experiment.one_line import UserError
 from experiment.roll_call import name_silent
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
         run_folder = str(experiment.run_folder)
         del experiment  # two models may be one too many for a GPU
         return main([*arguments, "--run_folder", run_folder])
-    except (UserError, MisconfigurationException) as mistake:
+    except (UserError, MisconfigurationException, TooManyBadFilesError) as mistake:
         print(f"train.py: {mistake}", file=sys.stderr)
         return 2
     except (DivergedError, CheckpointsFailedError) as error:

@@ -11,10 +11,12 @@ import pyarrow as pa
 from torch import Tensor
 
 from datamodules.clip_dataset import ReadFrames
+from datamodules.isolated_reading import BadFileError
 from datamodules.splits import Split, split_by_fraction
 from datamodules.video_folder import VideoFolder
 from datamodules.video_index import VideoIndex
 from datamodules.video_table import VideoTable
+from packs.index import PackError
 from packs.names import named_videos
 from packs.reading import Pack
 from video_io.folders import name_a_few
@@ -39,8 +41,14 @@ class PackReader:
         self.size = size
 
     def __call__(self, number: int, frames: range) -> Tensor:
-        """Frames of a video, (3, T, H, W) uint8."""
-        return self.pack.read_clip(int(self.rows[number]), frames, (self.size, self.size))
+        """Frames of a video, (3, T, H, W) uint8.
+
+        Raises: BadFileError if its bytes are damaged.
+        """
+        try:
+            return self.pack.read_clip(int(self.rows[number]), frames, (self.size, self.size))
+        except (PackError, OSError) as error:
+            raise BadFileError("undecodable", str(error)) from error
 
 
 class PackedVideos(VideoFolder):

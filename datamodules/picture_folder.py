@@ -24,4 +24,4 @@ class PictureFolder(VideoFolder):
 
     def read_index(self) -> VideoIndex:
         """Every picture, as a video of one frame."""
-        return index_videos(self.root, pictures=True)
+        return index_videos(self.root, pictures=True, set_aside=self._ledger().entries)

@@ -10,11 +10,15 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
 from datamodules.augmentation import ClipAugmentation
-from datamodules.clip_dataset import ClipDataset, FixedClipDataset, ReadFrames, VideoFileReader
+from datamodules.clip_dataset import ClipDataset, FixedClipDataset, ReadFrames
 from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
+from datamodules.data_ledger import LEDGER, DataLedger
+from datamodules.file_guard import FileGuard
+from datamodules.isolated_reading import Limits
 from datamodules.sampling_rules import Sampling
 from datamodules.splits import split_by_fraction, split_by_lists
+from datamodules.video_file_reader import VideoFileReader
 from datamodules.video_index import VideoIndex, index_videos, long_enough
 from datamodules.video_table import VideoTable
 from video_io.pixels import uint8_to_float
@@ -52,6 +56,9 @@ class VideoFolder(LightningDataModule):
             frames * 3 * size^2 bytes for each worker; with num_workers 0, once.
         skip_short_videos: leave out videos shorter than a clip, with a warning, instead of stopping.
         augmentation: changes of place, color and time, on the device, of training clips alone; None changes nothing.
+        max_bad_share: of the videos that may turn out bad (changed, missing, or not to be decoded in time) and are
+            replaced by others, from 0 to 1; a run stops above it.
+        deadline_seconds: after which a decoder that has not answered is killed, above 0.
 
     Shapes: training batches are dict(clip=(B, C, T, H, W), label=(B,) int64), `clip` uint8 up to the device and float32
         in [-1, 1] in the training step; B = batch_size / processes.
@@ -77,6 +84,8 @@ class VideoFolder(LightningDataModule):
         keep_decoded: bool = False,
         skip_short_videos: bool = False,
         augmentation: ClipAugmentation | None = None,
+        max_bad_share: float = 0.05,
+        deadline_seconds: float = 60.0,
     ) -> None:
         super().__init__()
         for name, number, least in (
@@ -95,6 +104,10 @@ class VideoFolder(LightningDataModule):
             )
         if sampling not in get_args(Sampling):
             raise ValueError(f"sampling is {sampling!r}; it must be one of {', '.join(get_args(Sampling))}")
+        if not 0 <= max_bad_share <= 1:
+            raise ValueError(f"max_bad_share is {max_bad_share}; it must be from 0 to 1")
+        if deadline_seconds <= 0:
+            raise ValueError(f"deadline_seconds is {deadline_seconds}; it must be above 0")
         self.root = root
         self.num_frames = num_frames
         self.frame_stride = frame_stride
@@ -112,6 +125,8 @@ class VideoFolder(LightningDataModule):
         self.keep_decoded = keep_decoded
         self.skip_short_videos = skip_short_videos
         self.augmentation = augmentation
+        self.max_bad_share = max_bad_share
+        self.deadline_seconds = deadline_seconds
         self.num_skipped_batches = 0  # of the stream, before the trainer's step: those that a run leaves out
         self._index: VideoIndex | None = None
         self._splits: dict[str, VideoTable] = {}
@@ -141,12 +156,12 @@ class VideoFolder(LightningDataModule):
         self.setup()
 
     def read_index(self) -> VideoIndex:
-        """Every video of the data set."""
-        return index_videos(self.root)
+        """Every video of the data set; of one that the run has set aside, what it was before."""
+        return index_videos(self.root, set_aside=self._ledger().entries)
 
     def reader(self, videos: VideoTable) -> ReadFrames:
         """Reads frames of some videos of the index."""
-        return VideoFileReader(Path(self.root), videos, self.size)
+        return VideoFileReader(Path(self.root), videos, self.size, Limits(self.deadline_seconds))
 
     def setup(self, stage: str | None = None) -> None:
         """Read the index and divide it into splits; does nothing the second time."""
@@ -182,8 +197,9 @@ class VideoFolder(LightningDataModule):
             self.sampling,
             videos.labels,
         )
-        dataset = ClipDataset(videos, choose, self.num_frames, self.reader(videos), self.keep_decoded)
-        return ClipLoader(dataset, batches, self.video_shape, self.num_workers)
+        guard = self._guard("train", in_training=True)
+        dataset = ClipDataset(videos, choose, self.num_frames, self.reader(videos), self.keep_decoded, guard)
+        return ClipLoader(dataset, batches, self.video_shape, self.num_workers, guard)
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
         """Fixed clips of a split, "train" or "validation", to measure with: see `clip_sampling.EvaluationClips`.
@@ -200,6 +216,7 @@ class VideoFolder(LightningDataModule):
             choose=choose,
             num_frames=self.num_frames,
             read=self.reader(videos),
+            guard=self._guard(split, in_training=False),
         )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
@@ -239,6 +256,17 @@ class VideoFolder(LightningDataModule):
         if self.train_list is not None or self.validation_list is not None:
             return split_by_lists(paths, self.train_list, self.validation_list)
         return split_by_fraction(paths, self.validation_fraction, self.group_pattern)
+
+    def _ledger(self) -> DataLedger:
+        """That of the run, or one in memory where nothing is run."""
+        folder = getattr(self.trainer, "default_root_dir", None)
+        ledger = DataLedger(None if folder is None else Path(folder) / LEDGER)
+        ledger.refresh()
+        return ledger
+
+    def _guard(self, split: str, in_training: bool) -> FileGuard:
+        num_files = sum(map(self.num_videos, SPLITS))
+        return FileGuard(self.videos(split), self._ledger(), num_files, self.max_bad_share, in_training)
 
     def _videos_to_measure_on(self, split: str) -> VideoTable:
         videos = self.videos(split)

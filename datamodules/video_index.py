@@ -4,22 +4,25 @@ Opening every video takes minutes for a large folder, so the index is kept in th
 at sizes and times of change and opens what is new or changed.
 """
 
-import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from tqdm import tqdm
 
+from datamodules.data_ledger import SetAside
 from datamodules.index_cache import Row, rows_of, stamp_of
+from datamodules.isolated_reading import BadFileError, Limits, reader_of_this_thread
 from datamodules.video_table import Video, VideoTable
-from tensor_files.whole_files import sha256_of
 from video_io.folders import class_names_of, name_a_few, walk
 from video_io.pictures import PICTURE_EXTENSIONS, is_picture
-from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, VideoProperties, is_video, probe
+from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, VideoProperties, is_video
+
+_FILES_WORTH_A_CHILD = 20
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,19 @@ class VideoIndex:
     videos: VideoTable
 
 
-def index_videos(root: str | Path, pictures: bool = False) -> VideoIndex:
+def index_videos(
+    root: str | Path, pictures: bool = False, set_aside: Mapping[str, SetAside] = MappingProxyType({})
+) -> VideoIndex:
     """Index every video below a folder, at any depth; files and folders whose name starts with "." are left out.
 
     The class of a video is the first folder on its path below `root`; a folder without sub-folders is one class.
-    Opens no file that the cache knows with the same size and times of change.
+    Opens no file that the cache knows with the same size and times of change; otherwise files are opened in child
+    processes, which survive nothing that a file may do to them.
 
     Args:
         root: the folder.
         pictures: index the pictures there, each as a video of one frame, instead of the videos.
+        set_aside: by path, files that are in the index as they once were, whatever has become of them.
 
     Raises: FileNotFoundError if there is no such folder; ValueError, in one line, if it is a file, holds no video,
         holds videos both beside and inside class folders, or holds a video that cannot be decoded.
@@ -49,12 +56,13 @@ def index_videos(root: str | Path, pictures: bool = False) -> VideoIndex:
         raise FileNotFoundError(f"{root}: no such folder; root must name the folder that holds the videos")
     if not root.is_dir():
         raise ValueError(f"{root}: is a file; root must name the folder that holds the videos")
-    paths = sorted(walk(root, is_picture if pictures else is_video))
+    paths = sorted({*walk(root, is_picture if pictures else is_video), *set_aside})
     if not paths:
         kind, extensions = ("picture", PICTURE_EXTENSIONS) if pictures else ("video", VIDEO_EXTENSIONS)
         raise ValueError(f"{root}: no {kind} in this folder; looked for {', '.join(extensions)}")
     class_names = class_names_of(root, paths)
-    rows = _measure(root, paths, "pictures" if pictures else "")
+    rows = _measure(root, [path for path in paths if path not in set_aside], "pictures" if pictures else "")
+    rows |= {path: {"sha256": old.sha256, "properties": old.properties._asdict()} for path, old in set_aside.items()}
     videos = [
         Video(
             path=path,
@@ -105,14 +113,16 @@ def _measure(root: Path, paths: Sequence[str], kind: str) -> dict[str, Row]:
 
 def _open_videos(root: Path, paths: Sequence[str]) -> dict[str, Row]:
     """Measure videos, as many at a time as there are cores; those that cannot be decoded are missing in the answer."""
-    measured = {}
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        futures = {path: pool.submit(_open_video, root / path) for path in paths}
-        for path, future in tqdm(futures.items(), desc=f"indexing {root}", unit="video", disable=len(paths) < 200):
-            with contextlib.suppress(UnreadableVideoError):
-                measured[path] = future.result()
-    return measured
+    num_threads = min(os.cpu_count() or 1, -(-len(paths) // _FILES_WORTH_A_CHILD)) or 1
+    with ThreadPoolExecutor(num_threads) as pool:  # each thread has its child, which ends with it
+        found = pool.map(lambda path: _open_video(root / path), paths)
+        progress = tqdm(found, desc=f"indexing {root}", unit="video", total=len(paths), disable=len(paths) < 200)
+        return {path: row for path, row in zip(paths, progress, strict=True) if row is not None}
 
 
-def _open_video(path: Path) -> Row:
-    return {"sha256": sha256_of(path), "properties": probe(path)._asdict()}
+def _open_video(path: Path) -> Row | None:
+    try:
+        sha256, properties = reader_of_this_thread(Limits()).probe(path)
+    except BadFileError:
+        return None
+    return {"sha256": sha256, "properties": properties._asdict()}

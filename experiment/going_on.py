@@ -18,7 +18,9 @@ from tensor_files.committed import committed, newest_intact
 
 # What makes an experiment; of these, what may differ from one part of a run to the next.
 PARTS = ("seed_everything", "model", "data")
-MAY_DIFFER = ("data.init_args.root", "data.init_args.num_workers", "data.init_args.keep_decoded")
+MAY_DIFFER = tuple(
+    f"data.init_args.{name}" for name in ("root", "num_workers", "keep_decoded", "max_bad_share", "deadline_seconds")
+)
 
 
 def has_checkpoints(run_folder: Path) -> bool:

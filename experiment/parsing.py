@@ -17,6 +17,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from callbacks.bad_files import BadFiles
 from callbacks.checkpoints import Checkpoints
 from callbacks.curves import Curves
 from callbacks.distribution_metrics import DistributionMetrics
@@ -107,7 +108,7 @@ class ExperimentCLI(LightningCLI):
             kwargs["strategy"] = "ddp_find_unused_parameters_true"  # one player at a time has gradients
         trainer = super().instantiate_trainer(**kwargs)
         # max_time's timer first, then signals: the others look whether training stops with this step.
-        trainer.callbacks.insert(0, StopSignals())  # type: ignore[attr-defined]
+        trainer.callbacks[:0] = [StopSignals(), BadFiles()]  # type: ignore[attr-defined]
         trainer.callbacks.sort(key=lambda callback: not isinstance(callback, Timer))  # type: ignore[attr-defined]
         environment = trainer._accelerator_connector.cluster_environment
         if isinstance(environment, SLURMEnvironment):

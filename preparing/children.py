@@ -1,30 +1,19 @@
-"""Child processes that decode: started afresh, limited in memory, and killed when they do not answer.
+"""Files that are packed in child processes, which are killed when they do not answer."""
 
-Decoders crash, hang and ask for all memory on damaged files, and nothing within the same process stops that.
-"""
-
-import ctypes
-import multiprocessing
-import os
-import resource
-import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from packs.index import Row
 from preparing.file_packing import Request, ShardError, pack_file, refused
+from video_io.child_process import READY, START_SECONDS, ChildProcess
 
 _TRIES = 2
 _MAX_JOBS = 2000  # files, then a child is replaced: decoders leak
-_START_SECONDS = 600.0  # a child imports for seconds, and for minutes on a machine that does much else
 _MAX_LISTENED = 1.0  # seconds that count between two looks: a job that is stopped (Ctrl-Z) hears nothing meanwhile
-_PR_SET_PDEATHSIG = 1
 
 
 class Limits(NamedTuple):
@@ -44,15 +33,11 @@ class Lane(Protocol):
         """What became of it."""
 
 
-class Child:
+class Child(ChildProcess):
     """One process, which packs one file at a time."""
 
     def __init__(self, limits: Limits) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, limits.memory_bytes), daemon=True)
-        self.process.start()
-        theirs.close()
+        super().__init__(serve, limits.memory_bytes)
         self.lane: Lane | None = None
         self.job: Request | None = None
         self.failures = 0
@@ -68,15 +53,6 @@ class Child:
         if self.is_ready:
             with suppress(ConnectionError):  # it has died since: no answer will come, and that is seen
                 self.connection.send(job)
-
-    def end(self) -> int | None:
-        """Kill it: its exit code, negative for the signal that it died from by itself."""
-        self.process.join(timeout=0.5 if self.process.exitcode is None else 0)
-        code = self.process.exitcode
-        self.process.kill()
-        self.process.join()
-        self.connection.close()
-        return code
 
 
 def run(lanes: Iterable[Lane], num_processes: int, limits: Limits) -> Iterator[tuple[Request, list[Row]]]:
@@ -111,7 +87,7 @@ def run(lanes: Iterable[Lane], num_processes: int, limits: Limits) -> Iterator[t
                 wait([child.connection for child in children], timeout=0.2)
     finally:
         for child in children:
-            child.process.kill()
+            child.end()
 
 
 def _answer(child: Child, children: list[Child], limits: Limits) -> list[Row] | None:
@@ -123,21 +99,20 @@ def _answer(child: Child, children: list[Child], limits: Limits) -> list[Row] | 
             child.silent_seconds = 0.0
             if isinstance(message, ShardError):
                 raise message
-            if message == "ready":
+            if message == READY:
                 child.is_ready = True
                 child.connection.send(child.job)
             if isinstance(message, list):
                 return message
-        patience = limits.silence_seconds if child.is_ready else _START_SECONDS
+        patience = limits.silence_seconds if child.is_ready else START_SECONDS
         if child.silent_seconds < patience:
             return None
-        child.process.kill()
         child.end()
         reason = f"no new frame for {limits.silence_seconds:g} s"
     except (EOFError, ConnectionError):
         if not child.is_ready:
             raise ChildProcessError("a child process cannot be started; is there memory left?") from None
-        reason = f"the decoder died ({_death(child.end())})"
+        reason = f"the decoder died ({child.death()})"
     if child.failures + 1 < _TRIES:
         fresh = children[children.index(child)] = Child(limits)
         fresh.ask(child.lane, child.job, child.failures + 1)
@@ -156,57 +131,20 @@ def _go_on(child: Child, children: list[Child], waiting: deque[Lane], limits: Li
     if job is None or lane is None:
         children.pop(place)
         if not child.connection.closed:
-            child.process.kill()
             child.end()
         return
     if not child.connection.closed and child.num_jobs >= _MAX_JOBS:
-        child.process.kill()
         child.end()
     if child.connection.closed:
         child = children[place] = Child(limits)
     child.ask(lane, job)
 
 
-def _death(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    return signal.Signals(-code).name
-
-
-def serve(connection: Connection, memory_bytes: int) -> None:
+def serve(connection: Connection) -> None:
     """The life of a child: requests in, lists of rows out, until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its children
-    _die_with_parent()
-    _limit_memory(memory_bytes)
-    _be_quiet()
-    connection.send("ready")
     while True:
-        try:
-            request = connection.recv()
-        except EOFError:
-            return
+        request = connection.recv()
         try:
             connection.send(pack_file(request, lambda: connection.send("alive")))
         except ShardError as error:
             connection.send(ShardError(str(error)))
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    """Limit the address space to what is in use now and so much more; no core files."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        resource.setrlimit(resource.RLIMIT_AS, (in_use + memory_bytes,) * 2)
-
-
-def _be_quiet() -> None:
-    """Decoders print parts of damaged files; what is wrong with them is in the answer."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
-    os.close(nowhere)

@@ -8,13 +8,11 @@ workers.
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import av  # noqa: F401 (before decord, which opens its own FFmpeg for all: av after it encodes no VP9)
 import decord
 import numpy as np
-import torch
-from torch import Tensor
 
 from video_io.cropping import middle, scaled_size
 from video_io.in_order import (
@@ -27,6 +25,9 @@ from video_io.in_order import (
     scaled_in_order,
 )
 from video_io.pictures import is_picture, read_picture
+
+if TYPE_CHECKING:  # not torch itself: who only decodes, in a process of its own, begins ten times faster without
+    from torch import Tensor
 
 VIDEO_EXTENSIONS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 
@@ -92,34 +93,51 @@ def read_clip(
     frame_indices: Sequence[int],
     size: int | tuple[int, int] | None,
     properties: VideoProperties | None = None,
-) -> Tensor:
-    """Read frames as a clip: scaled until they just cover `size`, the aspect kept, the middle cut out.
+) -> "Tensor":
+    """Read frames as a clip, see `read_frames`: (C, T, H, W) uint8 with C = 3 (RGB)."""
+    return as_clip(read_frames(path, frame_indices, size, properties))
+
+
+def as_clip(frames: np.ndarray) -> "Tensor":
+    """Frames (T, H, W, C) as a clip (C, T, H, W)."""
+    import torch
+
+    return torch.from_numpy(frames).permute(3, 0, 1, 2).contiguous()
+
+
+def read_frames(
+    path: str | Path,
+    frame_indices: Sequence[int],
+    size: int | tuple[int, int] | None,
+    properties: VideoProperties | None = None,
+) -> np.ndarray:
+    """Read frames: scaled until they just cover `size`, the aspect kept, the middle cut out.
 
     Scaling is antialiased and done while decoding, alike by both readers.  Rotation metadata is applied before scaling.
 
     Args:
         path: of the video file.
         frame_indices: numbers of the frames, from 0, rising.
-        size: (height, width) of the clip, in pixels; one number for both scales the short side to it; None keeps the
+        size: (height, width) of the frames, in pixels; one number for both scales the short side to it; None keeps the
             video's own size.
         properties: of the video, from an earlier `probe`; None probes it now, which decodes the whole video.
 
-    Shapes: returns (C, T, H, W) uint8 with C = 3 (RGB), T = len(frame_indices), (H, W) = size.
+    Shapes: returns (T, H, W, C) uint8 with C = 3 (RGB), T = len(frame_indices), (H, W) = size.
     Raises: FileNotFoundError if there is no such file, UnreadableVideoError if it cannot be decoded, ValueError if a
         frame lies outside the video.
     """
     if is_picture(Path(path)):
         if list(frame_indices) != [0]:
             raise ValueError(f"{path}: frames {list(frame_indices)} asked for, but a picture has frame 0 alone")
-        return _as_clip(_read_picture(path, (size, size) if isinstance(size, int) else size))
+        return _read_picture(path, (size, size) if isinstance(size, int) else size)
     properties = properties or probe(path)
     if size is None:
         exact_seek = properties.exact_seek and _can_scale_to(properties.width)
-        return _as_clip(_decode(path, frame_indices, exact_seek, (-1, -1)))
+        return _decode(path, frame_indices, exact_seek, (-1, -1))
     crop = (size, size) if isinstance(size, int) else size
     target, enlarged = _scaling((properties.width, properties.height), crop)
     frames = _decode(path, frame_indices, properties.exact_seek, target)
-    return _as_clip(middle(_reduced(frames, enlarged), crop))
+    return middle(_reduced(frames, enlarged), crop)
 
 
 def first_frame(path: str | Path) -> FirstFrame:
@@ -167,11 +185,6 @@ def _reduced(frames: np.ndarray, factor: int) -> np.ndarray:
     num_frames, height, width, _ = frames.shape
     squares = frames.reshape(num_frames, height // factor, factor, width // factor, factor, 3)
     return squares.mean((2, 4)).round().astype(np.uint8)
-
-
-def _as_clip(frames: np.ndarray) -> Tensor:
-    """(T, H, W, C) -> (C, T, H, W)."""
-    return torch.from_numpy(frames).permute(3, 0, 1, 2).contiguous()
 
 
 def _can_scale_to(width: int) -> bool:

@@ -22,13 +22,13 @@ def root(numbered_folder, tmp_path):
 def opened(monkeypatch):
     """The names of the videos that are opened from now on."""
     names = []
-    probe = video_index.probe
+    open_video = video_index._open_video
 
     def record(path):
         names.append(path.name)
-        return probe(path)
+        return open_video(path)
 
-    monkeypatch.setattr(video_index, "probe", record)
+    monkeypatch.setattr(video_index, "_open_video", record)
     return names
 
 

@@ -1,6 +1,5 @@
 """Children that hang, die, run out of memory: what becomes of their files, and of the others."""
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -17,6 +16,7 @@ from preparing.children import Limits, run
 from preparing.entries import ARRAY, FRAME_FOLDER, Entry
 from preparing.file_packing import Request, ShardError
 from tests.numbered_videos import write_numbered
+from tests.processes import children_of
 
 PATIENT = Limits(120.0, 4 * 2**30)
 
@@ -60,7 +60,7 @@ def test_many_lanes_and_few_children(tmp_path):
     assert sorted(answered) == ["a0", "a1", "b0", "b1", "c0", "c1", "missing.mp4", "v.mp4"]
     assert [[row.status for row in lane.rows] for lane in lanes[3:]] == [[], [PACKED, REFUSED]]
     assert all(row.status == PACKED and row.num_frames == 3 for lane in lanes[:3] for row in lane.rows)
-    assert multiprocessing.active_children() == []
+    assert children_of() == []
 
 
 def test_a_file_that_hangs_is_given_up_after_two_tries(tmp_path):
@@ -70,7 +70,7 @@ def test_a_file_that_hangs_is_given_up_after_two_tries(tmp_path):
         pass
     assert [row.status for row in lane.rows] == [PACKED, REFUSED, PACKED]
     assert lane.rows[1].reason == "no new frame for 2 s, 2 times"
-    assert multiprocessing.active_children() == []
+    assert children_of() == []
 
 
 def test_a_decoder_that_dies_costs_its_file(tmp_path):
@@ -82,9 +82,8 @@ def test_a_decoder_that_dies_costs_its_file(tmp_path):
         while not over.wait(0.05):
             with suppress(OSError):
                 pipe = os.open(tmp_path / "a" / "1.png", os.O_WRONLY | os.O_NONBLOCK)
-                for child in multiprocessing.active_children():
-                    os.kill(child.pid, signal.SIGABRT)
-                    child.join()
+                for child in children_of():
+                    os.kill(child, signal.SIGABRT)
                 os.close(pipe)
 
     killer = threading.Thread(target=kill_readers)
@@ -115,6 +114,6 @@ def test_a_shard_that_cannot_be_written_ends_everything(tmp_path):
     with pytest.raises(ShardError, match="Is a directory"):
         list(run([lane], 1, PATIENT))
     deadline = time.monotonic() + 60
-    while multiprocessing.active_children() and time.monotonic() < deadline:
+    while children_of() and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert multiprocessing.active_children() == []
+    assert children_of() == []
