@@ -72,9 +72,22 @@ def _watched(batches: Any) -> Iterator[Any]:
     finally:
         over.set()
         watching.join()
-        for worker in workers:  # nothing is lost; one may wait for a file, or for what a dead one holds
-            worker.kill()
-        batches._shutdown_workers()
+        _end(batches)
+
+
+def _end(batches: Any) -> None:
+    """Kill the workers: nothing is lost, and one may wait for a file, or for what a dead one holds.
+
+    DataLoader's own `_shutdown_workers` would wait for ever for a lock that a killed one held.
+    """
+    batches._shutdown = True  # so it is not called in the end either
+    for worker in batches._workers:
+        worker.kill()
+    for worker in batches._workers:
+        worker.join()
+    for queue in (*batches._index_queues, batches._worker_result_queue):
+        queue.cancel_join_thread()
+        queue.close()
 
 
 def _kill_stopped(pids: list[int], over: threading.Event) -> None:

@@ -7,8 +7,20 @@ from pathlib import Path
 
 
 def children_of(parent: int | None = None) -> list[int]:
-    """Processes that a process, this one if None, has started and that have not ended."""
-    return [pid for pid, state in _states(os.getpid() if parent is None else parent).items() if state not in "ZX"]
+    """Processes that a process, this one if None, has started and that have not ended.
+
+    Those that stay with a process for its life, whatever test has had them started, are not counted.
+    """
+    states = _states(os.getpid() if parent is None else parent)
+    return [pid for pid, state in states.items() if state not in "ZX" and not _stays(pid)]
+
+
+def _stays(pid: int) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"resource_tracker" in command or b"wandb" in command
 
 
 def state_of(pid: int) -> str:
