@@ -1,6 +1,5 @@
 """The page about the data's speed, from the results alone."""
 
-import json
 import statistics
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +14,8 @@ from benchmarks.data_readers import (
     VIDEO_FILE_READERS,
 )
 from benchmarks.data_timing import ratio
-from benchmarks.metrics_page import percent, table
 from benchmarks.metrics_timing import Record
+from benchmarks.speed_page import percent, table, write_sections
 
 Rates = dict[str, list[float]]
 FASTEST = "the fastest other reader of video files"
@@ -45,36 +44,12 @@ def write_page(results: Path, document: Path) -> str:
 
     Raises: SystemExit if there is none.
     """
-    paths = {part: results / f"{part}.json" for part in SECTIONS}
-    records = {part: json.loads(path.read_text()) for part, path in paths.items() if path.exists()}
-    if not records:
-        raise SystemExit(f"data: there are no results in {results}; measure first")
-    lines = [
-        "# How fast the data are",
-        "",
+    about = (
         "Written by `python -m benchmarks.data --document docs/performance.md` from what it measured.  All read the "
         "same clips of the same videos, and each is checked to read the right frames; they take turns, and ratios are "
-        "medians over the turns, each against its neighbour in time.  The files are in the page cache.",
-        "",
-    ]
-    for part, (title, section) in SECTIONS.items():
-        lines += [f"## {title}", ""]
-        lines += [machine_line(records[part]), "", *section(records[part])] if part in records else ["Not measured."]
-        lines += [""]
-    document.parent.mkdir(parents=True, exist_ok=True)
-    document.write_text("\n".join(lines).rstrip() + "\n")
-    return f"{document}: {', '.join(records)}"
-
-
-def machine_line(record: Record) -> str:
-    """Where and with what a part was measured."""
-    machine = record["machine"]
-    versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
-    return (
-        f"{machine['device']}, {machine['cores']} cores, Python {machine['python']}, {versions}; code "
-        f"{machine['commit']}; load average {machine['load_average_before']:g} before and "
-        f"{machine['load_average_after']:g} after."
+        "medians over the turns, each against its neighbour in time.  The files are in the page cache."
     )
+    return write_sections("How fast the data are", about, SECTIONS, results, document)
 
 
 def workers_section(record: Record) -> list[str]:

@@ -1,11 +1,11 @@
 """The page about the metrics' speed, from the results alone."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.metrics_timing import Record
 from benchmarks.metrics_training import ALLOWED_SHARE
+from benchmarks.speed_page import percent, table, write_sections
 
 DASH = "-"
 
@@ -15,35 +15,12 @@ def write_page(results: Path, document: Path) -> str:
 
     Raises: SystemExit if there is none.
     """
-    paths = {part: results / f"{part}.json" for part in SECTIONS}
-    records = {part: json.loads(path.read_text()) for part, path in paths.items() if path.exists()}
-    if not records:
-        raise SystemExit(f"metrics: there are no results in {results}; measure first")
-    lines = [
-        "# How fast the metrics are",
-        "",
+    about = (
         "Written by `python -m benchmarks.metrics --document docs/metric_speed.md` from what it measured.  Ratios are "
         "medians over turns in which both sides ran one after the other in one process; times are medians, the first "
-        "turn not counted.",
-        "",
-    ]
-    for part, (title, section) in SECTIONS.items():
-        lines += [f"## {title}", ""]
-        lines += [machine_line(records[part]), "", *section(records[part])] if part in records else ["Not measured."]
-        lines += [""]
-    document.parent.mkdir(parents=True, exist_ok=True)
-    document.write_text("\n".join(lines).rstrip() + "\n")
-    return f"{document}: {', '.join(records)}"
-
-
-def machine_line(record: Record) -> str:
-    """Where and with what a part was measured."""
-    machine = record["machine"]
-    versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
-    return (
-        f"{machine['device']}, {machine['threads']} of {machine['cores']} cores, {versions}; code {machine['commit']}; "
-        f"load average {machine['load_average_before']:g} before and {machine['load_average_after']:g} after."
+        "turn not counted."
     )
+    return write_sections("How fast the metrics are", about, SECTIONS, results, document)
 
 
 def networks_section(record: Record) -> list[str]:
@@ -195,16 +172,6 @@ def agreement(who: str, each_agrees: Iterable[bool], within: str) -> str:
     if all(agrees):
         return f"{who} are within {within} in every case."
     return f"**{who} are NOT within {within}** in {agrees.count(False)} of {len(agrees)} cases."
-
-
-def percent(share: float) -> str:
-    """To a tenth."""
-    return f"{100 * share:.1f}".removesuffix(".0") + " %"
-
-
-def table(columns: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of Markdown."""
-    return [f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *rows)]
 
 
 SECTIONS = {

@@ -247,6 +247,7 @@ def _read(wanted: Wanted) -> Delivered | _Failure:
 
 
 def _stamp_of(path: Path) -> int:
-    """A number above 0 below 2^63 that changes with size and modification time."""
+    """A number above 0 below 2^63 that changes with what `index_cache.stamp_of` looks at: size and times of change."""
     status = path.stat()
-    return (status.st_size * 0x9E3779B97F4A7C15 + status.st_mtime_ns) % (2**63 - 1) + 1
+    times = status.st_mtime_ns + 31 * status.st_ctime_ns
+    return (status.st_size * 0x9E3779B97F4A7C15 + times) % (2**63 - 1) + 1
