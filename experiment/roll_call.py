@@ -35,11 +35,17 @@ def name_silent(trainer: Trainer) -> None:
 
 
 def _listen(rank: int, world_size: int, heard: set[int]) -> None:
-    """Leave a word, and add the others that do, until all have or the time is over."""
+    """Leave a word, and add the others that do, until all have or the time is over.
+
+    Then rank 0 stays for those that it heard, as its store goes with it: who has not read it yet would miss rank 0.
+    """
     end = time.monotonic() + SECONDS
     with suppress(RuntimeError, dist.DistError):  # the store is gone
         store = dist.distributed_c10d._get_default_store()
         store.set(f"kinogan/failed/{rank}", "")
         while len(heard) < world_size and time.monotonic() < end:
             heard |= {each for each in range(world_size) if store.check([f"kinogan/failed/{each}"])}
+            time.sleep(0.1)
+        store.set(f"kinogan/has read/{rank}", "")
+        while rank == 0 and not store.check([f"kinogan/has read/{each}" for each in heard]) and time.monotonic() < end:
             time.sleep(0.1)

@@ -13,7 +13,7 @@ from tests.experiment.test_scheduler import free_port
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
-import os, signal, sys
+import os, signal, sys, time
 from types import SimpleNamespace
 import torch.distributed as dist
 from experiment.roll_call import name_silent
@@ -28,6 +28,10 @@ elif what == "is killed":
 elif what == "hangs":
     print("hangs", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
+elif what == "reads late":
+    check = dist.Store.check
+    late = lambda store, keys: (time.sleep(1), check(store, keys))[1]
+    type(dist.distributed_c10d._get_default_store()).check = late
 name_silent(SimpleNamespace(global_rank=rank, world_size=2, global_step=7))
 print("heard")
 sys.stdout.flush()
@@ -63,9 +67,11 @@ def test_the_silent_one_is_named(rank: int, what: str) -> None:
 
 
 @pytest.mark.ddp
-def test_when_all_fail_nobody_is_named_and_nobody_waits() -> None:
+@pytest.mark.parametrize("late", [None, 0, 1])
+def test_when_all_fail_nobody_is_named_and_nobody_waits(late: int | None) -> None:
+    """Also not when one reads the others' words late: rank 0's store would go with rank 0."""
     port = free_port()
-    both = [start(rank, port, "fails") for rank in (0, 1)]
+    both = [start(rank, port, "reads late" if rank == late else "fails") for rank in (0, 1)]
     begin = time.monotonic()
     said = [each.communicate(timeout=120)[1] for each in both]
     assert [each.returncode for each in both] == [3, 3]
