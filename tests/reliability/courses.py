@@ -69,10 +69,10 @@ def prove(proof: Proof, record: Record, folder: Path, videos: Path, seed: int) -
     whole, usual = undisturbed(proof, record, folder, videos)
     began, already = time.monotonic(), len(record.hits(proof.name))
     while True:
-        hits = record.hits(proof.name)
-        run = folder / f"course-{len(record.verdicts(proof.name)):04d}"
-        if len(hits) >= proof.count and not run.exists():
+        hits, course = record.hits(proof.name), len(record.verdicts(proof.name))
+        if len(hits) >= proof.count and all(line["course"] < course for line in hits):
             return
+        run = folder / f"course-{course:04d}"
         go_on(proof, record, run, whole, videos, usual, seed)
         done = len(record.hits(proof.name))
         if done > len(hits):

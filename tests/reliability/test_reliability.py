@@ -18,12 +18,12 @@ from tensor_files.committed import commit, committed, delete
 from tensor_files.loading import load_checkpoint
 from tests.killing import POINTS as PLACES
 from tests.reliability.__main__ import main
-from tests.reliability.courses import finish
+from tests.reliability.courses import Proof, finish, prove
 from tests.reliability.damaged_checkpoints import KINDS, damage_once
-from tests.reliability.disturbing import POINTS
+from tests.reliability.disturbing import POINTS, kills
 from tests.reliability.hostile_files import SECRET, Touch, Watch, would_run
 from tests.reliability.record import Record
-from tests.reliability.report import upper_bound
+from tests.reliability.report import counted, upper_bound
 from tests.reliability.starts import NOTHING, Disturbance, end_group, members, start
 from tests.resuming import differences
 
@@ -92,6 +92,23 @@ def test_what_a_stop_saved_besides_is_as_it_should_be(tmp_path: Path) -> None:
     others = [f"checkpoints/step-0000000{step}.{suffix}" for step in (2, 5) for suffix in ("ckpt", "sha256")]
     assert differences(run, whole) == others
     assert differences(run, whole, [1]) == others
+
+
+def test_a_course_is_finished_whose_last_kill_came_before_the_run_had_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def go_on(proof: Proof, record: Record, *_: object) -> None:
+        start = len(record.lines)
+        record.add(proof=proof.name, course=0, start=start, hit=start == 0, is_preparation=False, what="SIGKILL",
+                   kind="while starting", lost=0)  # fmt: skip
+        if start == 1:
+            record.add(proof=proof.name, course=0, exact=True, problem="")
+
+    monkeypatch.setattr("tests.reliability.courses.undisturbed", lambda *_: (tmp_path, (1.0, 1.0)))
+    monkeypatch.setattr("tests.reliability.courses.go_on", go_on)
+    record, proof = Record(tmp_path / "results.jsonl"), kills("kills, 1 process", 1, ())
+    prove(proof, record, tmp_path / "kills", tmp_path, 0)
+    assert counted(record, "kills, 1 process")[1] == 1
 
 
 def test_a_run_that_is_not_there_is_not_exact(tmp_path: Path) -> None:
