@@ -26,7 +26,7 @@ from benchmarks.data_timing import Report, measure_loaders, measure_single
 from benchmarks.metrics_timing import Record, machine, write_record
 from benchmarks.study import positive
 
-PACKAGES = ("torch", "numpy", "decord", "av", "opencv-python-headless", "pillow")
+PACKAGES = ("torch", "numpy", "decord", "av", "opencv-python-headless", "simplejpeg", "pillow")
 SETTINGS = (  # kept in every record
     "num_videos", "frames_per_video", "size", "num_frames", "batch_size", "num_workers", "turns", "seconds",
 )  # fmt: skip

@@ -142,3 +142,20 @@ def test_frames_of_another_size_are_refused():
     writer = VideoWriter(FORMATS["raw"], Size(2, 2), len)
     with pytest.raises(ValueError, match="a frame to pack"):
         writer.add(np.zeros((2, 3, 3), np.uint8))
+
+
+@pytest.mark.parametrize("size", [Size(16, 8), Size(8, 16), Size(8, 8), Size(32, 32)])
+def test_jpegs_of_another_size_are_refused(size):
+    shard: list[bytes] = []
+    writer = VideoWriter(FORMATS["jpeg"], Size(16, 16), shard.append)
+    writer.add(np.full((16, 16, 3), 100, np.uint8))
+    _, num_bytes, *_ = writer.finish()
+    content = b"".join(shard)
+
+    def read_at(place: int, count: int) -> bytes:
+        start = place % num_bytes
+        return content[start : start + count]
+
+    assert (FORMATS["jpeg"].read(read_at, 1, 0, 1, Size(16, 16)) == 100).all()
+    with pytest.raises(ValueError):
+        FORMATS["jpeg"].read(read_at, 1, 0, 1, size)
