@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from datamodules.clip_dataset import ReadFrames
+from datamodules.clip_dataset import CaptionOf, ReadFrames
 from datamodules.isolated_reading import BadFileError
 from datamodules.splits import Split, split_by_fraction
 from datamodules.video_folder import VideoFolder
@@ -51,6 +51,23 @@ class PackReader:
             raise BadFileError("undecodable", str(error)) from error
 
 
+class Captions:
+    """The captions of some videos of a pack, in Arrow's memory, which workers share, and no Python object of them.
+
+    Args:
+        column: the captions of the whole pack; null where there is none.
+        rows: of the videos, by their numbers, in the pack; (N,).
+    """
+
+    def __init__(self, column: pa.LargeStringArray, rows: np.ndarray) -> None:
+        self.column = column
+        self.rows = rows
+
+    def __call__(self, number: int) -> str:
+        """Of a video; "" if it has none."""
+        return self.column[int(self.rows[number])].as_py() or ""
+
+
 class PackedVideos(VideoFolder):
     """Clips from a pack: the same ones as from the folder that was packed, for the same seed and settings.
 
@@ -60,16 +77,19 @@ class PackedVideos(VideoFolder):
         root: folder of the pack.
         use_splits: take the splits that the pack's videos have (UCF-101, KTH, the column of a list) instead of
             `validation_fraction`, where they have some: "train", and "validation" or else "test".
+        captions: have the clips' captions in the batch.
         others: as in `VideoFolder`; a `size` below that of the pack scales its frames down, a larger one is refused.
             Lists name videos as they were called in what was packed.
 
+    Shapes: as in `VideoFolder`; with `captions` a batch has also `caption`, B strings, "" for a video without one.
     Raises: FileNotFoundError and ValueError, in one line, if there is no finished pack, it is damaged, or the arguments
         do not fit it.
     """
 
-    def __init__(self, root: str, use_splits: bool = True, **others: Any) -> None:
+    def __init__(self, root: str, use_splits: bool = True, captions: bool = False, **others: Any) -> None:
         super().__init__(root=root, **others)
         self.use_splits = use_splits
+        self.captions = captions
 
     @cached_property
     def pack(self) -> Pack:
@@ -84,6 +104,11 @@ class PackedVideos(VideoFolder):
                 f"{self.root}: its frames are {width}x{height}, smaller than size, {self.size}; lower size, or pack "
                 f"again with python prepare.py --size {self.size}"
             )
+        if self.captions and self._captions.null_count == len(self._captions):
+            raise ValueError(
+                f"{self.root}: captions is true, but no video of the pack has one; pack again from a list with the "
+                "column caption, or set captions: false"
+            )
         class_names, _ = self.pack.classes
         return VideoIndex(self.pack.folder, class_names, _table_of(self.pack, self._listed))
 
@@ -91,11 +116,19 @@ class PackedVideos(VideoFolder):
         """Reads frames of some videos of the index."""
         return PackReader(self.pack, videos.columns["row"], self.size)
 
+    def caption_of(self, videos: VideoTable) -> CaptionOf | None:
+        """Says the captions of some videos of the index, if `captions` asks for them."""
+        return Captions(self._captions, videos.columns["row"]) if self.captions else None
+
     def fingerprint(self, split: str) -> str:
         """SHA-256, in hex, over a split's videos as they were packed: not that of the files that they come from."""
         return hashlib.sha256(
             f"{self.pack.header.format}\0{self.pack.header.size}\0{super().fingerprint(split)}".encode()
         ).hexdigest()
+
+    @cached_property
+    def _captions(self) -> pa.LargeStringArray:
+        return self.pack.rows(["caption"])["caption"].cast(pa.large_string()).combine_chunks()
 
     @cached_property
     def _listed(self) -> pa.Table:

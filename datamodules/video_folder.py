@@ -10,7 +10,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
 from datamodules.augmentation import ClipAugmentation
-from datamodules.clip_dataset import ClipDataset, FixedClipDataset, ReadFrames
+from datamodules.clip_dataset import CaptionOf, ClipDataset, FixedClipDataset, ReadFrames
 from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
 from datamodules.data_ledger import LEDGER, DataLedger
@@ -61,7 +61,7 @@ class VideoFolder(LightningDataModule):
         deadline_seconds: after which a decoder that has not answered is killed, above 0.
 
     Shapes: training batches are dict(clip=(B, C, T, H, W), label=(B,) int64), `clip` uint8 up to the device and float32
-        in [-1, 1] in the training step; B = batch_size / processes.
+        in [-1, 1] in the training step; B = batch_size / processes.  The first frames are clip[:, :, 0].
     Raises: FileNotFoundError and ValueError, in one line, if the folder, its videos or the arguments do not fit.
     """
 
@@ -163,6 +163,10 @@ class VideoFolder(LightningDataModule):
         """Reads frames of some videos of the index."""
         return VideoFileReader(Path(self.root), videos, self.size, Limits(self.deadline_seconds))
 
+    def caption_of(self, videos: VideoTable) -> CaptionOf | None:
+        """Says the captions of some videos of the index; None leaves them out of the batch.  Files have none."""
+        return None
+
     def setup(self, stage: str | None = None) -> None:
         """Read the index and divide it into splits; does nothing the second time."""
         if self._index is not None:
@@ -198,7 +202,9 @@ class VideoFolder(LightningDataModule):
             videos.labels,
         )
         guard = self._guard("train", in_training=True)
-        dataset = ClipDataset(videos, choose, self.num_frames, self.reader(videos), self.keep_decoded, guard)
+        dataset = ClipDataset(
+            videos, choose, self.num_frames, self.reader(videos), self.keep_decoded, guard, self.caption_of(videos)
+        )
         return ClipLoader(dataset, batches, self.video_shape, self.num_workers, guard)
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
@@ -217,6 +223,7 @@ class VideoFolder(LightningDataModule):
             num_frames=self.num_frames,
             read=self.reader(videos),
             guard=self._guard(split, in_training=False),
+            caption_of=self.caption_of(videos),
         )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:

@@ -207,6 +207,40 @@ def test_labels_for_all_or_none(few):
     assert plain.class_names == files.class_names == (few.name,)
 
 
+@pytest.fixture
+def captioned(few):
+    lines = ("path,label,caption", '0.mp4,a,"a board, counting"', "1.mp4,a,", "2.mp4,b,größer", "3.mp4,b,three")
+    return packed(listed(few, *lines), few.parent / "pack", "--size", "32")
+
+
+CAPTIONS = {0: "a board, counting", 1: "", 2: "größer", 3: "three"}
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+@pytest.mark.parametrize("sampling", ["by_video", "by_class"])
+def test_captions_are_those_of_the_clips(captioned, num_workers, sampling):
+    settings = {"size": 32, "validation_fraction": 0, "num_workers": num_workers, "sampling": sampling}
+    plain, with_captions = (from_pack(captioned, **settings, captions=asked) for asked in (False, True))
+    for without, batch in zip(batches(plain), batches(with_captions), strict=True):
+        assert batch.keys() - without.keys() == {"caption"} and torch.equal(batch["clip"], without["clip"])
+        assert batch["caption"] == [CAPTIONS[read_clip_numbers(clip).video] for clip in batch["clip"]]
+
+
+def test_captions_of_a_split_and_of_fixed_clips(captioned):
+    data = from_pack(captioned, size=32, validation_fraction=0.5, captions=True)
+    for split in ("train", "validation"):
+        clips = pickle.loads(pickle.dumps(data.evaluation_dataset(6, split)))
+        assert [clips[index]["caption"] for index in range(6)] == [
+            CAPTIONS[read_clip_numbers(clips[index]["clip"]).video] for index in range(6)
+        ]
+
+
+def test_a_pack_without_captions_has_none_to_give(packs):
+    with pytest.raises(ValueError, match="captions is true, but no video of the pack has one; pack again") as error:
+        from_pack(packs["raw"], captions=True).prepare_data()
+    assert "\n" not in str(error.value)
+
+
 def rewritten(pack: Path, **changes: object) -> None:
     table = parquet.read_table(pack / INDEX_FILE)
     header = json.loads(table.schema.metadata[b"kinogan"]) | changes
