@@ -1,8 +1,6 @@
 """A pack of videos, which `python prepare.py` makes, as a LightningDataModule."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,19 +9,21 @@ import pyarrow as pa
 from torch import Tensor
 
 from datamodules.clip_dataset import CaptionOf, ReadFrames
+from datamodules.index_cache import kept_mask
 from datamodules.isolated_reading import BadFileError
 from datamodules.splits import Split, split_by_fraction
-from datamodules.video_folder import VideoFolder
+from datamodules.video_folder import VideoFolder, content_hash
 from datamodules.video_index import VideoIndex
 from datamodules.video_table import VideoTable
 from packs.index import PackError
 from packs.names import named_videos
 from packs.reading import Pack
-from video_io.folders import name_a_few
+from video_io.folders import NUM_NAMED, name_a_few
 
 _TRAINING = ("train", "training")
 _HELD_OUT = (("validation", "val", "valid"), ("test", "testing"))  # the first kind that there is
-_COLUMNS = ("width", "height", "fps", "sha256", "packed_sha256", "split")
+_MANY = 1 << 18  # videos, whose names take a second to hash
+_COLUMNS = ("width", "height", "fps", "split")
 
 
 class PackReader:
@@ -122,9 +122,10 @@ class PackedVideos(VideoFolder):
 
     def fingerprint(self, split: str) -> str:
         """SHA-256, in hex, over a split's videos as they were packed: not that of the files that they come from."""
-        return hashlib.sha256(
-            f"{self.pack.header.format}\0{self.pack.header.size}\0{super().fingerprint(split)}".encode()
-        ).hexdigest()
+        videos = self._videos_to_measure_on(split)
+        hashes = self.pack.rows(["packed_sha256"])["packed_sha256"].take(pa.array(videos.columns["row"]))
+        content = content_hash(zip(videos.paths(), hashes.to_pylist(), strict=True))
+        return hashlib.sha256(f"{self.pack.header.format}\0{self.pack.header.size}\0{content}".encode()).hexdigest()
 
     @cached_property
     def _captions(self) -> pa.LargeStringArray:
@@ -134,28 +135,29 @@ class PackedVideos(VideoFolder):
     def _listed(self) -> pa.Table:
         return named_videos(self.pack, _COLUMNS)
 
-    def _split(self, paths: Sequence[str]) -> Split:
+    def _split(self, videos: VideoTable) -> Split:
         """By the lists, by the splits of the pack, or by the fraction, which keeps the parts of a file together."""
         if self.train_list is not None or self.validation_list is not None:
-            return super()._split(paths)
-        splits = self._listed["split"].to_pylist()
-        if self.use_splits and any(split is not None for split in splits):
-            return _split_of(self.root, paths, splits)
-        files = self._listed["path"].to_pylist()
-        train, validation = split_by_fraction(sorted(set(files)), self.validation_fraction, self.group_pattern)
-        of_file = list(zip(paths, files, strict=True))
-        return (
-            frozenset(name for name, file in of_file if file in train),
-            frozenset(name for name, file in of_file if file in validation),
-        )
+            return super()._split(videos)
+        splits = self._listed["split"].combine_chunks()
+        if self.use_splits and splits.null_count < len(splits):
+            return _split_of(self.root, videos, splits)
+        if not 0 < self.validation_fraction < 1 or len(videos) < _MANY:
+            return self._split_by_fraction()
+        about = f"{self.pack.fingerprint} {self.validation_fraction} {self.group_pattern}"
+        validation = kept_mask(about, len(videos), lambda: self._split_by_fraction()[1])
+        return ~validation, validation
+
+    def _split_by_fraction(self) -> Split:
+        return split_by_fraction(self._listed["path"].to_pylist(), self.validation_fraction, self.group_pattern)
 
 
 def _table_of(pack: Pack, listed: pa.Table) -> VideoTable:
-    """The videos in columns, without an object for each."""
-    names = listed["name"].combine_chunks().cast(pa.large_string())
-    _, ends, content = names.buffers()
+    """The videos in columns, without an object for each, and without their hashes, which only a fingerprint needs."""
+    names = listed["name"].combine_chunks()
+    _, places, content = names.buffers()
+    ends = np.frombuffer(places, np.int64)[names.offset : names.offset + len(names) + 1]
     rows = listed["row"].to_numpy()
-    hashes = "".join(listed["packed_sha256"].to_pylist())
     _, labels = pack.classes
     return VideoTable(
         {
@@ -165,33 +167,33 @@ def _table_of(pack: Pack, listed: pa.Table) -> VideoTable:
             "fps": listed["fps"].to_numpy(),
             "exact_seek": np.ones(len(rows), bool),
             "label": labels[rows].astype(np.int32),
-            "sha256": np.frombuffer(bytes.fromhex(hashes), np.uint8).reshape(-1, 32),
-            "path_end": np.frombuffer(ends, np.int64)[names.offset + 1 : names.offset + len(names) + 1],
+            "path_begin": ends[:-1],
+            "path_end": ends[1:],
             "paths": np.frombuffer(content, np.uint8),
             "row": rows,
         }
     )
 
 
-def _split_of(root: str, names: Sequence[str], splits: Sequence[str | None]) -> Split:
+def _split_of(root: str, videos: VideoTable, splits: pa.StringArray) -> Split:
     """The split that each video has.
 
     Raises: ValueError if some videos have none, or none is for training.
     """
-    without = [name for name, split in zip(names, splits, strict=True) if split is None]
-    if without:
+    without = np.flatnonzero(splits.is_null())
+    if len(without):
+        named = name_a_few([videos.path(number) for number in without[:NUM_NAMED].tolist()], len(without))
         raise ValueError(
-            f"{root}: {len(without)} of {len(names)} videos have no split ({name_a_few(without)}); give all of them "
+            f"{root}: {len(without)} of {len(videos)} videos have no split ({named}); give all of them "
             "one and pack again, or set use_splits: false"
         )
-    counts = Counter(str(split).lower() for split in splits)
-    held_out = next((kind for kind in _HELD_OUT if counts.keys() & set(kind)), ())
-    if not counts.keys() & set(_TRAINING):
+    encoded = splits.dictionary_encode()
+    kinds = [str(kind).lower() for kind in encoded.dictionary.to_pylist()]
+    held_out = next((kind for kind in _HELD_OUT if set(kind) & set(kinds)), ())
+    if not set(_TRAINING) & set(kinds):
         raise ValueError(
-            f"{root}: no video has the split train, there are {name_a_few(sorted(counts))}; set use_splits: false"
+            f"{root}: no video has the split train, there are {name_a_few(sorted(set(kinds)))}; set use_splits: false"
         )
-    of_name = list(zip(names, splits, strict=True))
-    return (
-        frozenset(name for name, split in of_name if str(split).lower() in _TRAINING),
-        frozenset(name for name, split in of_name if str(split).lower() in held_out),
-    )
+    of_video = encoded.indices.to_numpy()
+    train, validation = (np.isin(kinds, chosen)[of_video] for chosen in (_TRAINING, held_out))
+    return train, validation

@@ -12,6 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 
+from datamodules import packed_videos
 from datamodules.packed_videos import PackedVideos
 from datamodules.video_folder import VideoFolder
 from packs.index import INDEX_FILE, shard_path
@@ -196,6 +197,30 @@ def test_parts_of_files_are_videos_of_their_own(few):
     held_out = from_pack(few.parent / "pack", validation_fraction=0.5)
     files = [{video.path.split("#")[0] for video in held_out.videos(split)} for split in ("train", "validation")]
     assert not files[0] & files[1]
+
+
+def test_the_split_of_many_videos_is_computed_once(few, cache_folder, monkeypatch):
+    pack = packed(few, few.parent / "pack", "--size", "32")
+    settings = {"size": 32, "validation_fraction": 0.5}
+
+    def held_out(**others):
+        return [video.path for video in from_pack(pack, **(settings | others)).videos("validation")]
+
+    few_videos = held_out()
+    assert not cache_folder.exists()
+    monkeypatch.setattr(packed_videos, "_MANY", 4)
+    assert held_out() == few_videos
+    (kept,) = (cache_folder / "index").iterdir()
+    monkeypatch.setattr(packed_videos, "split_by_fraction", None)
+    assert held_out() == few_videos
+    monkeypatch.undo()
+    monkeypatch.setenv("KINOGAN_CACHE", str(cache_folder))
+    monkeypatch.setattr(packed_videos, "_MANY", 4)
+    for damage in (b"", kept.read_bytes()[:-1], b"x" * 200):
+        kept.write_bytes(damage)
+        assert held_out() == few_videos
+    others = held_out(validation_fraction=0.25), held_out(group_pattern=r"(\d)")
+    assert len(others[0]) == 1 and len(others[1]) == 2 and len(list((cache_folder / "index").iterdir())) == 3
 
 
 def test_labels_for_all_or_none(few):
