@@ -14,6 +14,7 @@ from packs.index import PACKED, REFUSED, Row
 from packs.writing import Packed, VideoWriter
 from preparing.entries import Entry
 from preparing.opening import Opened, open_entry
+from video_io.folders import is_text
 from video_io.in_order import TimedFrame
 
 _ALIVE_EVERY = 1.0  # seconds
@@ -74,6 +75,8 @@ def refused(entry: Entry, reason: str) -> Row:
 
 def _pack(request: Request, file: BinaryIO | None, alive: Callable[[], object]) -> list[Row]:
     first = request.entries[0]
+    if not is_text(first.file):
+        raise ValueError("its name is not UTF-8; rename it")
     opened = open_entry(request.root / first.file, first.kind, first.member, request.fps)
     sha256 = opened.sha256()
     alive()
