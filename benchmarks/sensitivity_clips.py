@@ -52,7 +52,10 @@ def read_study_clips(
     Raises: ValueError or FileNotFoundError, in one line, if the videos or the arguments do not fit.
     """
     source = open_videos(videos)
-    sides = [source.restricted_to(sorted(half)) for half in halves(source, real_list, group_pattern)]
+    sides = [
+        source.restricted_to([name for name, is_wanted in zip(source.names, half, strict=True) if is_wanted])
+        for half in halves(source, real_list, group_pattern)
+    ]
     chosen = [choose(RULE, side.lengths, num_clips, num_frames, seed=seed) for side in sides]
     num_clips = min(map(len, chosen))
     clips = [
@@ -79,7 +82,7 @@ def read_study_clips(
 
 
 def halves(source: VideoSource, real_list: Path | None, group_pattern: str | None) -> Split:
-    """Names of the real and of the other videos.
+    """Which are the real videos, and which the others.
 
     Raises: as `split_by_fraction` and `split_by_lists`; ValueError if one half is empty.
     """
@@ -88,7 +91,7 @@ def halves(source: VideoSource, real_list: Path | None, group_pattern: str | Non
     if group_pattern is not None:
         raise ValueError("give --real_list or --group_pattern, not both")
     real, other = split_by_lists(source.names, str(real_list), None)
-    if not other:
+    if not other.any():
         raise ValueError(f"{real_list}: names all videos; some must be left to be damaged")
     return real, other
 

@@ -14,10 +14,13 @@ from datamodules.replacements import choices_at
 from datamodules.video_table import VideoTable
 
 ReadFrames = Callable[[int, range], Tensor]  # number of a video, its frames -> (C, T, H, W) uint8
+CaptionOf = Callable[[int], str]  # number of a video -> its caption, "" if it has none
 
 
 class ClipDataset(Dataset):
     """Position p -> dict(clip=(C, T, H, W) uint8, label=int, position=p): the chosen frames of the chosen video.
+
+    With `caption_of` there is also caption=str.
 
     It has no length; the stream of training clips is endless.  It can be handed to workers by fork and by spawn.  The
     clip of a bad file is replaced, see `replacements`.
@@ -30,6 +33,7 @@ class ClipDataset(Dataset):
         keep_decoded: decode each video whole when it is first needed and keep its frames, num_frames * 3 * size^2 bytes
             each; every worker keeps its own.
         guard: of these videos; None notes bad files in this process's memory.
+        caption_of: says the caption of these videos; None leaves captions out.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class ClipDataset(Dataset):
         read: ReadFrames,
         keep_decoded: bool = False,
         guard: FileGuard | None = None,
+        caption_of: CaptionOf | None = None,
     ) -> None:
         self.videos = videos
         self.choose = choose
@@ -47,6 +52,7 @@ class ClipDataset(Dataset):
         self.read = read
         self.keep_decoded = keep_decoded
         self.guard = guard or FileGuard(videos, DataLedger(None), len(videos))
+        self.caption_of = caption_of
         self._decoded: dict[int, Tensor] = {}  # number of a video -> (C, all its frames, H, W) uint8
 
     def __getitem__(self, position: int) -> dict[str, Any]:
@@ -55,7 +61,8 @@ class ClipDataset(Dataset):
             if clip is not None:
                 if choice.flip:
                     clip = clip.flip(-1)  # one decision a clip: every frame of it is mirrored
-                return {"clip": clip, "label": self._label(choice.video), "position": position}
+                item = {"clip": clip, "label": self._label(choice.video), "position": position}
+                return item if self.caption_of is None else {**item, "caption": self.caption_of(choice.video)}
         raise TooManyBadFilesError(f"data: no video that can be read was found for the clip at position {position}")
 
     def _label(self, number: int) -> int:

@@ -1,4 +1,6 @@
-"""What was measured on files, kept for as long as their sizes and times of change stay the same."""
+"""What was measured on files, kept for as long as their sizes and times of change stay the same; and what took long to
+compute.
+"""
 
 import hashlib
 import json
@@ -6,8 +8,9 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 _FORMAT = 2  # of the cache file; another number is rebuilt
@@ -36,8 +39,27 @@ def rows_of(
     measured = measure([name for name in stamps if name not in rows])
     if measured or len(rows) < len(known):
         rows |= {name: {"stamp": stamps[name], **row} for name, row in measured.items()}
-        _write(cache_file(root, kind), root, rows)
+        text = json.dumps({"format": _FORMAT, "root": str(root.resolve()), "rows": rows})
+        _write(cache_file(root, kind), f"the index of {root}", lambda file: file.write(text.encode()))
     return rows
+
+
+def kept_mask(about: str, length: int, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """What `make` computes, (length,) bool, or what it has computed before.
+
+    Args:
+        about: all that the result depends on, in words.
+    """
+    target = _folder() / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.npy"
+    try:
+        mask = np.load(target, allow_pickle=False)
+        if mask.shape == (length,) and mask.dtype == bool:
+            return mask
+    except (OSError, ValueError, EOFError):
+        pass  # it is not there, or damaged
+    mask = make()
+    _write(target, "a split", lambda file: np.save(file, mask))
+    return mask
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -51,9 +73,12 @@ def stamp_of(path: Path) -> Stamp:
 
 def cache_file(root: str | Path, kind: str = "") -> Path:
     """Where what is known of `root` is kept: below $KINOGAN_CACHE, or ~/.cache/kinogan."""
-    folder = Path(os.environ.get("KINOGAN_CACHE") or Path.home() / ".cache" / "kinogan")
     name = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:16]
-    return folder / "index" / (f"{name}-{kind}.json" if kind else f"{name}.json")
+    return _folder() / (f"{name}-{kind}.json" if kind else f"{name}.json")
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("KINOGAN_CACHE") or Path.home() / ".cache" / "kinogan") / "index"
 
 
 def _read(file: Path, check: Callable[[Row], object]) -> dict[str, Row]:
@@ -69,18 +94,18 @@ def _read(file: Path, check: Callable[[Row], object]) -> dict[str, Row]:
     return rows
 
 
-def _write(target: Path, root: Path, rows: dict[str, Row]) -> None:
-    """Write a temporary file beside the cache file and rename it, so that no process ever reads half an index."""
+def _write(target: Path, what: str, dump: Callable[[IO[bytes]], object]) -> None:
+    """Write a temporary file beside the cache file and rename it, so that no process ever reads half of it."""
     part: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".tmp", delete=False) as file:
             part = Path(file.name)
-            json.dump({"format": _FORMAT, "root": str(root.resolve()), "rows": rows}, file)
+            dump(file)
         part.chmod(0o644)  # temporary files are private, a cache may be shared
         part.replace(target)
     except OSError as error:
-        rank_zero_warn(f"the index of {root} is not kept, and will be made again next time: {error}")
+        rank_zero_warn(f"{what} is not kept, and will be made again next time: {error}")
     finally:
         if part is not None:
             part.unlink(missing_ok=True)

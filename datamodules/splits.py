@@ -5,9 +5,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from video_io.folders import name_a_few
 
-Split = tuple[frozenset[str], frozenset[str]]  # paths for training, paths for validation
+Split = tuple[np.ndarray, np.ndarray]  # which videos are for training, and which for validation, (N,) bool each
 
 
 def split_by_fraction(paths: Sequence[str], validation_fraction: float, group_pattern: str | None) -> Split:
@@ -24,18 +26,17 @@ def split_by_fraction(paths: Sequence[str], validation_fraction: float, group_pa
     if not 0 <= validation_fraction < 1:
         raise ValueError(f"validation_fraction is {validation_fraction}; it must be at least 0 and below 1")
     if validation_fraction == 0:
-        return frozenset(paths), frozenset()
-    group_of = _groups(paths, group_pattern)
-    groups = sorted(set(group_of.values()), key=lambda group: hashlib.sha256(group.encode()).digest())
+        return np.ones(len(paths), bool), np.zeros(len(paths), bool)
+    places = _places(paths if group_pattern is None else _groups(paths, group_pattern))
+    groups = np.unique(places)
     num_validation = max(1, round(validation_fraction * len(groups)))
     if num_validation >= len(groups):
         raise ValueError(
             f"validation_fraction {validation_fraction} of {len(groups)} "
             f"{'videos' if group_pattern is None else 'groups'} leaves nothing to train with; lower it, or set it to 0"
         )
-    held_out = set(groups[:num_validation])
-    validation = frozenset(path for path in paths if group_of[path] in held_out)
-    return frozenset(paths) - validation, validation
+    validation = places <= groups[num_validation - 1]
+    return ~validation, validation
 
 
 def split_by_lists(paths: Sequence[str], train_list: str | None, validation_list: str | None) -> Split:
@@ -47,33 +48,40 @@ def split_by_lists(paths: Sequence[str], train_list: str | None, validation_list
         the same one, or if nothing is left to train with.
     """
     everything = frozenset(paths)
-    train = everything if train_list is None else read_list(train_list, everything)
-    validation = everything - train if validation_list is None else read_list(validation_list, everything)
+    named = [everything if each is None else read_list(each, everything) for each in (train_list, validation_list)]
+    if train_list is not None and validation_list is not None and (both := named[0] & named[1]):
+        raise ValueError(f"{train_list} and {validation_list} share videos: {name_a_few(sorted(both))}")
+    train, validation = (np.array([path in each for path in paths], bool) for each in named)
     if train_list is None:
-        train = everything - validation
-    if train & validation:
-        raise ValueError(f"{train_list} and {validation_list} share videos: {name_a_few(sorted(train & validation))}")
-    if not train:
+        train &= ~validation
+    elif validation_list is None:
+        validation &= ~train
+    if not train.any():
         raise ValueError(f"{train_list or validation_list} leaves nothing to train with")
     return train, validation
 
 
-def _groups(paths: Sequence[str], group_pattern: str | None) -> dict[str, str]:
-    if group_pattern is None:
-        return {path: path for path in paths}
+def _places(groups: Sequence[str]) -> np.ndarray:
+    """Where each group stands in the order of the groups' hashes: the first 64 bits, of which no two are alike."""
+    hashes = (hashlib.sha256(group.encode("utf-8", "surrogateescape")).digest()[:8] for group in groups)
+    return np.frombuffer(b"".join(hashes), ">u8")
+
+
+def _groups(paths: Sequence[str], group_pattern: str) -> list[str]:
+    """The group of each path."""
     try:
         pattern = re.compile(group_pattern)
     except re.error as error:
         raise ValueError(f"group_pattern {group_pattern!r} is no regular expression: {error}") from error
     if pattern.groups == 0:
         raise ValueError(f"group_pattern {group_pattern!r} has no group; put what names the group in (...)")
-    matches = {path: pattern.search(path) for path in paths}
-    strangers = [path for path, match in matches.items() if match is None or match[1] is None]
+    matches = [pattern.search(path) for path in paths]
+    strangers = [path for path, match in zip(paths, matches, strict=True) if match is None or match[1] is None]
     if strangers:
         raise ValueError(
             f"group_pattern {group_pattern!r} does not fit {len(strangers)} videos: {name_a_few(strangers)}"
         )
-    return {path: match[1] for path, match in matches.items() if match is not None}
+    return [match[1] for match in matches if match is not None]
 
 
 def read_list(list_file: str, everything: frozenset[str]) -> frozenset[str]:

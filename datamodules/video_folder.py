@@ -1,7 +1,7 @@
 """A folder of videos as a LightningDataModule."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,14 +10,14 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
 from datamodules.augmentation import ClipAugmentation
-from datamodules.clip_dataset import ClipDataset, FixedClipDataset, ReadFrames
+from datamodules.clip_dataset import CaptionOf, ClipDataset, FixedClipDataset, ReadFrames
 from datamodules.clip_loader import ClipLoader
 from datamodules.clip_sampling import EvaluationClips, PositionBatches, TrainingClips
 from datamodules.data_ledger import LEDGER, DataLedger
 from datamodules.file_guard import FileGuard
 from datamodules.isolated_reading import Limits
 from datamodules.sampling_rules import Sampling
-from datamodules.splits import split_by_fraction, split_by_lists
+from datamodules.splits import Split, split_by_fraction, split_by_lists
 from datamodules.video_file_reader import VideoFileReader
 from datamodules.video_index import VideoIndex, index_videos, long_enough
 from datamodules.video_table import VideoTable
@@ -61,7 +61,7 @@ class VideoFolder(LightningDataModule):
         deadline_seconds: after which a decoder that has not answered is killed, above 0.
 
     Shapes: training batches are dict(clip=(B, C, T, H, W), label=(B,) int64), `clip` uint8 up to the device and float32
-        in [-1, 1] in the training step; B = batch_size / processes.
+        in [-1, 1] in the training step; B = batch_size / processes.  The first frames are clip[:, :, 0].
     Raises: FileNotFoundError and ValueError, in one line, if the folder, its videos or the arguments do not fit.
     """
 
@@ -163,17 +163,19 @@ class VideoFolder(LightningDataModule):
         """Reads frames of some videos of the index."""
         return VideoFileReader(Path(self.root), videos, self.size, Limits(self.deadline_seconds))
 
+    def caption_of(self, videos: VideoTable) -> CaptionOf | None:
+        """Says the captions of some videos of the index; None leaves them out of the batch.  Files have none."""
+        return None
+
     def setup(self, stage: str | None = None) -> None:
         """Read the index and divide it into splits; does nothing the second time."""
         if self._index is not None:
             return
         index = self.read_index()
-        paths = [index.videos.path(number) for number in range(len(index.videos))]
-        train, validation = self._split(paths)
-        used = index.videos.select([path in train or path in validation for path in paths])
-        long = long_enough(used, self.clip_span, self.skip_short_videos)
-        in_training = np.array([long.path(number) in train for number in range(len(long))], dtype=bool)
-        self._splits = {"train": long.select(in_training), "validation": long.select(~in_training)}
+        train, validation = self._split(index.videos)
+        long = long_enough(index.videos, train | validation, self.clip_span, self.skip_short_videos)
+        splits = zip(SPLITS, (train, validation), strict=True)
+        self._splits = {name: index.videos.select(wanted & long) for name, wanted in splits}
         if not self._splits["train"]:
             raise ValueError(f"{self.root}: no video of {self.clip_span} frames or more is left to train with")
         self._index = index
@@ -198,7 +200,9 @@ class VideoFolder(LightningDataModule):
             videos.labels,
         )
         guard = self._guard("train", in_training=True)
-        dataset = ClipDataset(videos, choose, self.num_frames, self.reader(videos), self.keep_decoded, guard)
+        dataset = ClipDataset(
+            videos, choose, self.num_frames, self.reader(videos), self.keep_decoded, guard, self.caption_of(videos)
+        )
         return ClipLoader(dataset, batches, self.video_shape, self.num_workers, guard)
 
     def evaluation_dataset(self, num_clips: int, split: str) -> Dataset:
@@ -217,6 +221,7 @@ class VideoFolder(LightningDataModule):
             num_frames=self.num_frames,
             read=self.reader(videos),
             guard=self._guard(split, in_training=False),
+            caption_of=self.caption_of(videos),
         )
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
@@ -239,8 +244,7 @@ class VideoFolder(LightningDataModule):
 
     def fingerprint(self, split: str) -> str:
         """SHA-256, in hex, over the (path, SHA-256 of the content) of a split's videos: what the numbers refer to."""
-        lines = [f"{video.path}\0{video.sha256}\n" for video in self._videos_to_measure_on(split)]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return content_hash((video.path, video.sha256) for video in self._videos_to_measure_on(split))
 
     def summary(self) -> str:
         """One line for the screen: videos, splits, classes and the shape of a clip."""
@@ -252,7 +256,8 @@ class VideoFolder(LightningDataModule):
             f"{self.num_frames} frames of {self.size}x{self.size}, stride {self.frame_stride}"
         )
 
-    def _split(self, paths: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+    def _split(self, videos: VideoTable) -> Split:
+        paths = list(videos.paths())
         if self.train_list is not None or self.validation_list is not None:
             return split_by_lists(paths, self.train_list, self.validation_list)
         return split_by_fraction(paths, self.validation_fraction, self.group_pattern)
@@ -278,3 +283,11 @@ class VideoFolder(LightningDataModule):
         self.setup()
         assert self._index is not None
         return self._index
+
+
+def content_hash(videos: Iterable[tuple[str, str]]) -> str:
+    """SHA-256, in hex, over the path and the SHA-256 of each of some videos."""
+    digest = hashlib.sha256()
+    for path, sha256 in videos:
+        digest.update(f"{path}\0{sha256}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from tqdm import tqdm
 
@@ -18,7 +19,7 @@ from datamodules.data_ledger import SetAside
 from datamodules.index_cache import Row, rows_of, stamp_of
 from datamodules.isolated_reading import BadFileError, Limits, reader_of_this_thread
 from datamodules.video_table import Video, VideoTable
-from video_io.folders import class_names_of, name_a_few, walk
+from video_io.folders import NUM_NAMED, class_names_of, name_a_few, walk
 from video_io.pictures import PICTURE_EXTENSIONS, is_picture
 from video_io.reading import VIDEO_EXTENSIONS, UnreadableVideoError, VideoProperties, is_video
 
@@ -75,22 +76,25 @@ def index_videos(
     return VideoIndex(root, class_names, VideoTable.of(videos))
 
 
-def long_enough(videos: VideoTable, num_frames: int, skip_short_videos: bool) -> VideoTable:
-    """The videos of at least `num_frames` frames; shorter ones raise ValueError, or are skipped with a warning."""
-    is_short = videos.num_frames < num_frames
+def long_enough(videos: VideoTable, used: np.ndarray, num_frames: int, skip_short_videos: bool) -> np.ndarray:
+    """Which of the videos that are `used`, (N,) bool, have at least `num_frames` frames.
+
+    Raises: ValueError if others have not, unless they are to be skipped, with a warning, or if all are shorter.
+    """
+    is_short = used & (videos.num_frames < num_frames)
     if not is_short.any():
-        return videos
-    short = videos.select(is_short)
-    named = name_a_few([f"{video.path} ({video.num_frames} frames)" for video in short])
+        return used
+    short, num_used = np.flatnonzero(is_short), np.count_nonzero(used)
+    named = name_a_few([f"{videos[n].path} ({videos[n].num_frames} frames)" for n in short[:NUM_NAMED]], len(short))
     if not skip_short_videos:
         raise ValueError(
-            f"{len(short)} of {len(videos)} videos are shorter than a clip, which spans {num_frames} frames: {named}; "
+            f"{len(short)} of {num_used} videos are shorter than a clip, which spans {num_frames} frames: {named}; "
             "lower num_frames or frame_stride, or set skip_short_videos: true"
         )
-    if len(short) == len(videos):
+    if len(short) == num_used:
         raise ValueError(f"every video is shorter than a clip, which spans {num_frames} frames: {named}")
-    rank_zero_warn(f"{len(short)} of {len(videos)} videos are shorter than {num_frames} frames, left out: {named}")
-    return videos.select(~is_short)
+    rank_zero_warn(f"{len(short)} of {num_used} videos are shorter than {num_frames} frames, left out: {named}")
+    return used & ~is_short
 
 
 def _measure(root: Path, paths: Sequence[str], kind: str) -> dict[str, Row]:

@@ -15,7 +15,7 @@ from video_io.reading import VideoProperties
 
 @dataclass(frozen=True)
 class Video:
-    """One video: `path` below the root, with "/"; `label` of its class; `sha256` of its content, in hex."""
+    """One video: `path` below the root, with "/"; `label` of its class; `sha256` of its content, in hex, or ""."""
 
     path: str
     label: int
@@ -33,8 +33,9 @@ class VideoTable(Sequence[Video]):
 
     Args:
         columns: `num_frames`, `label` (N,) int32; `width`, `height` (N,) int32, `fps` (N,) float64, `exact_seek` (N,)
-            bool, as in `VideoProperties`; `sha256` (N, 32) uint8; `path_end` (N,) int64, where each path ends in the
-            bytes `paths`, uint8, UTF-8.  Further columns, one value a video, are kept along.
+            bool, as in `VideoProperties`; `sha256` (N, 32) uint8, where contents are compared; `path_begin`, `path_end`
+            (N,) int64, where each path lies in the bytes `paths`, uint8, UTF-8, which selections share.  Further
+            columns, one value a video, are kept along.
 
     Attributes:
         num_frames: of each video, (N,).
@@ -54,6 +55,7 @@ class VideoTable(Sequence[Video]):
         paths = [video.path.encode("utf-8", "surrogateescape") for video in videos]
         properties = [video.properties for video in videos]
         hashes = bytes.fromhex("".join(video.sha256 for video in videos))
+        ends = np.cumsum([len(path) for path in paths], dtype=np.int64)
         return cls(
             {
                 "num_frames": np.array([each.num_frames for each in properties], np.int32),
@@ -63,7 +65,8 @@ class VideoTable(Sequence[Video]):
                 "exact_seek": np.array([each.exact_seek for each in properties], bool),
                 "label": np.array([video.label for video in videos], np.int32),
                 "sha256": np.frombuffer(hashes, np.uint8).reshape(-1, 32),
-                "path_end": np.cumsum([len(path) for path in paths], dtype=np.int64),
+                "path_begin": np.concatenate([[0], ends[:-1]]) if paths else ends,
+                "path_end": ends,
                 "paths": np.frombuffer(b"".join(paths), np.uint8),
             }
         )
@@ -71,17 +74,18 @@ class VideoTable(Sequence[Video]):
     def select(self, wanted: Sequence[bool] | np.ndarray) -> "VideoTable":
         """The videos for which `wanted`, one value a video, is true; in the same order."""
         mask = np.asarray(wanted, bool)
-        lengths = np.diff(self.columns["path_end"], prepend=0)
-        chosen = {name: column[mask] for name, column in self.columns.items() if name not in ("path_end", "paths")}
-        chosen["path_end"] = np.cumsum(lengths[mask], dtype=np.int64)
-        chosen["paths"] = self.columns["paths"][np.repeat(mask, lengths)]
-        return VideoTable(chosen)
+        if mask.all():
+            return self
+        return VideoTable({name: column if name == "paths" else column[mask] for name, column in self.columns.items()})
 
     def path(self, index: int) -> str:
         """Of a video, below the root."""
-        ends = self.columns["path_end"]
-        begin = int(ends[index - 1]) if index else 0
-        return self.columns["paths"][begin : int(ends[index])].tobytes().decode("utf-8", "surrogateescape")
+        begin, end = int(self.columns["path_begin"][index]), int(self.columns["path_end"][index])
+        return self.columns["paths"][begin:end].tobytes().decode("utf-8", "surrogateescape")
+
+    def paths(self) -> Iterator[str]:
+        """Of all videos, in their order."""
+        return map(self.path, range(len(self)))
 
     def __len__(self) -> int:
         return len(self.num_frames)
@@ -98,7 +102,8 @@ class VideoTable(Sequence[Video]):
         index = range(len(self))[index]  # negative ones count from the end; an IndexError beyond it
         row = {name: self.columns[name][index].item() for name in ("label", *VideoProperties._fields)}
         label = row.pop("label")
-        return Video(self.path(index), label, VideoProperties(**row), self.columns["sha256"][index].tobytes().hex())
+        sha256 = self.columns["sha256"][index].tobytes().hex() if "sha256" in self.columns else ""
+        return Video(self.path(index), label, VideoProperties(**row), sha256)
 
     def __iter__(self) -> Iterator[Video]:
         return (self[index] for index in range(len(self)))
@@ -106,6 +111,6 @@ class VideoTable(Sequence[Video]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, VideoTable):
             return NotImplemented
-        return all(np.array_equal(column, other.columns[name]) for name, column in self.columns.items())
+        return list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]

@@ -6,7 +6,7 @@ the order of their source, and refused ones behind them, so video i of a pack is
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,12 +122,16 @@ def write_index(
         shard_bytes[row.shard] = max(shard_bytes[row.shard], row.offset + row.num_bytes)
     fingerprint = fingerprint_of(frame_format, size, class_names, rows)
     header = Header(frame_format, *size, tuple(class_names), len(good), tuple(shard_bytes), fingerprint, source, plan)
-    columns = {name: [getattr(row, name) for row in rows] for name in Row._fields}
+    write_columns(pack, header, {name: [getattr(row, name) for row in rows] for name in Row._fields})
+    return header
+
+
+def write_columns(pack: Path, header: Header, columns: Mapping[str, Any]) -> None:
+    """Write an index whose rows are in columns already, by the names in `Row`: lists or Arrow arrays."""
     text = json.dumps({"number": _FORMAT_NUMBER, **header._asdict()})
-    table = pa.table(columns, schema=_SCHEMA.with_metadata({_KEY: text.encode()}))
+    table = pa.table(dict(columns), schema=_SCHEMA.with_metadata({_KEY: text.encode()}))
     with whole_file(pack / INDEX_FILE) as file:
         parquet.write_table(table, file, compression="zstd")
-    return header
 
 
 def read_index(pack: str | Path, columns: Sequence[str] | None = None) -> tuple[Header, pa.Table]:

@@ -22,11 +22,17 @@ def named_videos(pack: Pack, columns: Sequence[str] = ()) -> pa.Table:
         a file were packed, its path and its frames: "a.avi#0-99".
     """
     table = pack.rows(list(dict.fromkeys((*_ORDER, *columns)))).append_column("row", pa.array(np.arange(len(pack))))
-    table = table.sort_by([(name, "ascending") for name in _ORDER])
-    paths = table["path"].combine_chunks()
-    if compute.count_distinct(paths).as_py() == len(paths):
+    paths = table["path"].cast(pa.large_string()).combine_chunks()
+    if compute.all(compute.less(paths[:-1], paths[1:])).as_py():  # as in the pack of a folder: nothing to sort, or name
         return table.append_column("name", paths)
-    repeated = {each["values"] for each in paths.value_counts().to_pylist() if each["counts"] > 1}
-    parts = zip(paths.to_pylist(), table["first_frame"].to_pylist(), table["num_frames"].to_pylist(), strict=True)
-    names = [f"{path}#{first}-{first + number - 1}" if path in repeated else path for path, first, number in parts]
-    return table.append_column("name", pa.array(names, pa.string()))
+    table = table.sort_by([(name, "ascending") for name in _ORDER])
+    paths = table["path"].cast(pa.large_string()).combine_chunks()
+    same = np.asarray(compute.equal(paths[1:], paths[:-1]))
+    is_part = np.zeros(len(paths), bool)
+    is_part[1:] = same
+    is_part[:-1] |= same
+    text = pa.large_string()
+    first, last = table["first_frame"], compute.add(table["first_frame"], compute.subtract(table["num_frames"], 1))
+    frames = compute.binary_join_element_wise(first.cast(text), last.cast(text), pa.scalar("-", text))
+    parts = compute.binary_join_element_wise(paths, frames, pa.scalar("#", text))
+    return table.append_column("name", compute.if_else(pa.array(is_part), parts, paths))

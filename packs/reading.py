@@ -40,8 +40,8 @@ class Pack:
         self._format = FORMATS[self.header.format]
         self._paths = [shard_path(self.folder, shard) for shard in range(len(self.header.shard_bytes))]
         for path, num_bytes in zip(self._paths, self.header.shard_bytes, strict=True):
-            found = path.stat().st_size if path.is_file() else -1
-            if num_bytes and found < num_bytes:
+            found = _size_of(path) if num_bytes else 0
+            if found < num_bytes:
                 what = "is missing" if found < 0 else f"has {found} of {num_bytes} bytes"
                 raise PackError(f"{path}: {what}; copy the pack again, or make it again with python prepare.py")
 
@@ -168,6 +168,14 @@ class Pack:
         if len(content) < count:
             raise PackError(f"{path}: too short; copy the pack again, or make it again with python prepare.py")
         return content
+
+
+def _size_of(path: Path) -> int:
+    """In bytes; -1 if there is no such file."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _clip_of(pictures: np.ndarray) -> Tensor:

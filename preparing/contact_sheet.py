@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from packs.reading import Pack
 from tensor_files.whole_files import whole_file
+from video_io.folders import printable
 
 _NUM_ROWS, _NUM_COLUMNS = 16, 8
 _GAP, _CAPTION = 2, 14  # pixels
@@ -27,7 +28,7 @@ def write_contact_sheet(pack: Pack, path: Path) -> None:
         about = pack.row(index)
         label = pack.header.class_names[about.label] if about.label >= 0 else ""
         text = f"{about.path}  {about.num_frames} frames  {label}  {about.caption or ''}"
-        draw.text((1, row * row_height), text.encode("latin-1", "replace").decode("latin-1"), fill="black")
+        draw.text((1, row * row_height), printable(text).encode("latin-1", "replace").decode("latin-1"), fill="black")
         for column, frame in enumerate(clip):
             picture = Image.fromarray(frame).resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(picture, (column * (width + _GAP), row * row_height + _CAPTION))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from video_io.folders import is_text, printable
+
 VIDEO, STRIP, FRAME_FOLDER, FRAME_ZIP, ARRAY = "video", "strip", "frame folder", "frame zip", "array"
 
 
@@ -26,8 +28,9 @@ class Entry(NamedTuple):
 
     @property
     def path(self) -> str:
-        """What the video is called in the index of the pack."""
-        return f"{self.file}/{self.member}" if self.member else self.file
+        """What the video is called in the index of the pack, where all is UTF-8."""
+        path = f"{self.file}/{self.member}" if self.member else self.file
+        return path if is_text(path) else printable(path)
 
 
 class Source(NamedTuple):

@@ -1,8 +1,6 @@
 """One file into a shard: decoded once, in order, for all the ranges that are wanted of it.  Runs in a child process."""
 
 import time
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from packs.index import PACKED, REFUSED, Row
 from packs.writing import Packed, VideoWriter
 from preparing.entries import Entry
 from preparing.opening import Opened, open_entry
+from video_io.folders import is_text
 from video_io.in_order import TimedFrame
 
 _ALIVE_EVERY = 1.0  # seconds
@@ -59,7 +58,7 @@ def pack_file(request: Request, alive: Callable[[], object]) -> list[Row]:
                 return _pack(request, file, _at_most_every(_ALIVE_EVERY, alive))
             except ShardError:
                 raise
-            except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+            except Exception as error:  # what decoders raise is anyone's guess
                 return [refused(entry, _reason(error, request.root / first.file)) for entry in request.entries]
     except ShardError:
         raise
@@ -74,6 +73,8 @@ def refused(entry: Entry, reason: str) -> Row:
 
 def _pack(request: Request, file: BinaryIO | None, alive: Callable[[], object]) -> list[Row]:
     first = request.entries[0]
+    if not is_text(first.file):
+        raise ValueError("its name is not UTF-8; rename it")
     opened = open_entry(request.root / first.file, first.kind, first.member, request.fps)
     sha256 = opened.sha256()
     alive()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from preparing.entries import ARRAY, FRAME_FOLDER, FRAME_ZIP, STRIP, VIDEO, Entry, Source, SourceError
 from preparing.opening import opened_array, opened_zip
-from video_io.folders import class_names_of, walk
+from video_io.folders import class_names_of, is_text, printable, walk
 from video_io.pictures import frames_of_videos, is_picture
 from video_io.reading import VIDEO_EXTENSIONS, is_video
 
@@ -81,5 +81,6 @@ def _files(root: Path, kind: str, is_wanted: Callable[[Path], bool], otherwise: 
 
 
 def _label(path: str) -> str | None:
-    """The first folder, if there is one."""
-    return path.split("/")[0] if "/" in path else None
+    """The first folder, if there is one; the videos of one whose name is not UTF-8 are refused."""
+    folder = path.split("/")[0]
+    return None if "/" not in path else folder if is_text(folder) else printable(folder)

@@ -1,6 +1,7 @@
 """A list of videos: a CSV with a header line, or a JSON object a line."""
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from preparing.entries import Entry, Source, SourceError
+from video_io.folders import is_text
 
 _FIELDS = ("path", "label", "caption", "split", "start", "end")
 
@@ -21,7 +23,7 @@ def manifest(path: Path) -> Source:
     Raises: SourceError, with the number of the line, if a line is not like that.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")  # not as text, which would change ends of lines in captions
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: is not UTF-8; save it as UTF-8") from error
     rows = _csv_rows(path, text) if path.suffix.lower() == ".csv" else _json_rows(path, text)
@@ -33,17 +35,20 @@ def manifest(path: Path) -> Source:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(text.splitlines())
-    if "path" not in (reader.fieldnames or ()):
-        raise SourceError(f"{path}: the first line must name the columns, such as {','.join(_FIELDS)}")
-    for row in reader:
-        if None in row or None in row.values():
-            raise SourceError(f"{path}, line {reader.line_num}: has not as many fields as the first line")
-        yield reader.line_num, row
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)  # a caption may have several lines
+    try:
+        if "path" not in (reader.fieldnames or ()):
+            raise SourceError(f"{path}: the first line must name the columns, such as {','.join(_FIELDS)}")
+        for row in reader:
+            if None in row or None in row.values():
+                raise SourceError(f"{path}, line {reader.line_num}: has not as many fields as the first line")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise SourceError(f"{path}, line {reader.line_num + 1}: is no CSV ({error})") from error
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # other ends of lines may stand in a caption
         if not line.strip():
             continue
         try:
@@ -87,6 +92,8 @@ def _text(where: str, row: dict[str, Any], name: str) -> str | None:
         value = str(value)  # a class that is called 3
     if value is not None and not isinstance(value, str):
         raise SourceError(f"{where}: {name} must be text, not {value!r}")
+    if value is not None and not is_text(value):
+        raise SourceError(f"{where}: {name} has half a character, which is no text: {value!r}")
     return value or None
 
 

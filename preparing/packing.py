@@ -128,10 +128,9 @@ def _request(plan: Plan, task: Task) -> Request:
 
 def _labelled(plan: Plan, task: Task, rows: list[Row]) -> list[Row]:
     """Rows with what the source says of the videos."""
-    names = plan.source.class_names
     return [
         row._replace(
-            label=-1 if entry.label is None else names.index(entry.label), caption=entry.caption, split=entry.split
+            label=-1 if entry.label is None else plan.labels[entry.label], caption=entry.caption, split=entry.split
         )
         for entry, row in zip(task.entries, rows, strict=True)
     ]

@@ -40,11 +40,14 @@ class Shard(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """All shards; `identity` stands for the settings, the entries, and sizes and times of the files."""
+    """All shards; `labels` are the numbers of the classes, and `identity` stands for the settings, the entries, and
+    sizes and times of the files.
+    """
 
     source: Source
     settings: Settings
     shards: tuple[Shard, ...]
+    labels: dict[str, int]
     identity: str
 
     @property
@@ -72,7 +75,8 @@ def make_plan(source: Source, settings: Settings) -> Plan:
         shards[-1].append(task)
         num_videos += len(task.entries)
     numbered = tuple(Shard(number, tuple(each)) for number, each in enumerate(shards))
-    return Plan(source, settings, numbered, _identity(source, settings, tasks))
+    labels = {name: place for place, name in enumerate(source.class_names)}
+    return Plan(source, settings, numbered, labels, _identity(source, settings, tasks))
 
 
 def _by_file(entries: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:

@@ -4,10 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from packs.index import PACKED, Row
+from video_io.folders import printable
 
 
 def line_of(row: Row) -> str:
-    """One video in one line."""
+    """One video in one line, whatever its name."""
+    return printable(_line_of(row))
+
+
+def _line_of(row: Row) -> str:
     if row.status != PACKED:
         return f"refused  {row.path}: {row.reason}"
     first = f" from {row.first_frame}" if row.first_frame else ""
@@ -17,7 +22,7 @@ def line_of(row: Row) -> str:
 
 def report(rows: Sequence[Row], class_names: Sequence[str], passed_over: Sequence[str]) -> str:
     """A line for each video, a line for each file that is none, and the table."""
-    lines = [line_of(row) for row in rows] + [f"passed over  {each}" for each in passed_over]
+    lines = [line_of(row) for row in rows] + [f"passed over  {printable(each)}" for each in passed_over]
     return "\n".join([*lines, "", summary(rows, class_names, passed_over), ""])
 
 
@@ -41,6 +46,7 @@ def summary(rows: Sequence[Row], class_names: Sequence[str], passed_over: Sequen
     ]
     labels = Counter(row.label for row in taken if row.label >= 0)
     cells += [(f"class {name}", f"{labels[number]}") for number, name in enumerate(class_names)]
+    cells = [(printable(name), value) for name, value in cells]
     width = max(len(name) for name, _ in cells)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in cells)
 

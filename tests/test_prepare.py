@@ -125,6 +125,33 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, message
     assert (tmp_path / "filled" / "thesis.tex").exists() and not (tmp_path / "videos" / "pack").exists()
 
 
+@pytest.mark.parametrize("frame_format", ["raw", "h264"])
+def test_names_that_are_no_text_or_would_move_the_cursor(tmp_path, capsys, frame_format):
+    good = write_numbered(tmp_path / "videos" / "a" / "new\nline \x1b[31m.mp4", 1, 20).read_bytes()
+    (tmp_path / "videos" / "a" / os.fsdecode(b"\xff\xfe.mp4")).write_bytes(good)
+    folder = tmp_path / "videos" / os.fsdecode(b"b\xff")
+    folder.mkdir()
+    (folder / "c.mp4").write_bytes(b"no video")
+    output = tmp_path / "pack"
+    options = ["--output", str(output), "--processes", "1", "--format", frame_format]
+    assert main([str(tmp_path / "videos"), *options]) == 0
+    printed = capsys.readouterr().out
+    assert r"refused  a/\udcff\udcfe.mp4: its name is not UTF-8; rename it" in printed and "\x1b" not in printed
+    report = (output / "report.txt").read_text()
+    assert r"taken    a/new\nline \x1b[31m.mp4: 20 frames" in report and r"refused  b\udcff/c.mp4: its name" in report
+    pack = Pack(output)
+    assert len(pack) == 1 and pack.row(0).path == "a/new\nline \x1b[31m.mp4"
+
+
+def test_an_interruption_while_it_is_imported_is_silent(tmp_path):
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt")
+    found = subprocess.run(
+        [sys.executable, "prepare.py", "x", "--check"], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "")
+
+
 def test_nothing_to_take_is_an_error_and_no_pack(tmp_path, capsys):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_text("no video")

@@ -4,13 +4,28 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-_NUM_NAMED = 3  # files that an error message names
+NUM_NAMED = 3  # files that an error message names
 
 
-def name_a_few(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - _NUM_NAMED} more" if len(names) > _NUM_NAMED else ""
-    return ", ".join(names[:_NUM_NAMED]) + more
+def printable(text: str) -> str:
+    """A name or a message as it can be shown in one line: what is no text, or moves the cursor, is escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8, as the names of files need not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def name_a_few(names: Sequence[str], count: int | None = None) -> str:
+    """The first few names, and how many more there are, of `count` in all (None: the names are all)."""
+    count = len(names) if count is None else count
+    more = f" and {count - NUM_NAMED} more" if count > NUM_NAMED else ""
+    return ", ".join(map(printable, names[:NUM_NAMED])) + more
 
 
 def walk(root: Path, is_wanted: Callable[[Path], bool]) -> Iterator[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from av.filter import Graph
 
 PYAV_ERRORS = (av.FFmpegError, EOFError, ValueError)  # ValueError: no video stream, frames of several sizes
+_LISTS = {"concat", "hls", "dash"}  # what FFmpeg takes for videos although their frames are in other files
 # Degrees by which a frame is to be turned, counter-clockwise -> the filters that do it.
 _TURNS = {0: (), 90: (("transpose", "cclock"),), 180: (("hflip", ""), ("vflip", "")), 270: (("transpose", "clock"),)}
 
@@ -116,9 +117,13 @@ def _first_of(stream: av.VideoStream, frame: av.VideoFrame | None) -> FirstFrame
 @contextmanager
 def _opened(path: str | Path) -> Iterator[tuple[av.VideoStream, Iterator[av.VideoFrame]]]:
     with av.open(str(path)) as container:
+        if container.format.name in _LISTS:
+            raise ValueError("a list of other files")
         stream = container.streams.best("video")
         if not isinstance(stream, av.VideoStream):
             raise ValueError("no video stream")
+        if stream.codec_context is None:  # of a kind that this FFmpeg has no decoder for, such as SVG
+            raise ValueError("no decoder")
         stream.codec_context.thread_count = 1  # workers are the parallelism
         yield stream, (frame for packet in container.demux(stream) for frame in packet.decode())
 

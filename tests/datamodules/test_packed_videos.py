@@ -12,6 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 
+from datamodules import packed_videos
 from datamodules.packed_videos import PackedVideos
 from datamodules.video_folder import VideoFolder
 from packs.index import INDEX_FILE, shard_path
@@ -198,6 +199,30 @@ def test_parts_of_files_are_videos_of_their_own(few):
     assert not files[0] & files[1]
 
 
+def test_the_split_of_many_videos_is_computed_once(few, cache_folder, monkeypatch):
+    pack = packed(few, few.parent / "pack", "--size", "32")
+    settings = {"size": 32, "validation_fraction": 0.5}
+
+    def held_out(**others):
+        return [video.path for video in from_pack(pack, **(settings | others)).videos("validation")]
+
+    few_videos = held_out()
+    assert not cache_folder.exists()
+    monkeypatch.setattr(packed_videos, "_MANY", 4)
+    assert held_out() == few_videos
+    (kept,) = (cache_folder / "index").iterdir()
+    monkeypatch.setattr(packed_videos, "split_by_fraction", None)
+    assert held_out() == few_videos
+    monkeypatch.undo()
+    monkeypatch.setenv("KINOGAN_CACHE", str(cache_folder))
+    monkeypatch.setattr(packed_videos, "_MANY", 4)
+    for damage in (b"", kept.read_bytes()[:-1], b"x" * 200):
+        kept.write_bytes(damage)
+        assert held_out() == few_videos
+    others = held_out(validation_fraction=0.25), held_out(group_pattern=r"(\d)")
+    assert len(others[0]) == 1 and len(others[1]) == 2 and len(list((cache_folder / "index").iterdir())) == 3
+
+
 def test_labels_for_all_or_none(few):
     source = listed(few, "path,label", "0.mp4,a", "1.mp4,", "2.mp4,a")
     with pytest.raises(ValueError, match=r"1 of 3 videos have no label \(1.mp4\)"):
@@ -205,6 +230,40 @@ def test_labels_for_all_or_none(few):
     plain = from_pack(packed(few, few.parent / "plain"))
     files = from_files(few)
     assert plain.class_names == files.class_names == (few.name,)
+
+
+@pytest.fixture
+def captioned(few):
+    lines = ("path,label,caption", '0.mp4,a,"a board, counting"', "1.mp4,a,", "2.mp4,b,größer", "3.mp4,b,three")
+    return packed(listed(few, *lines), few.parent / "pack", "--size", "32")
+
+
+CAPTIONS = {0: "a board, counting", 1: "", 2: "größer", 3: "three"}
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+@pytest.mark.parametrize("sampling", ["by_video", "by_class"])
+def test_captions_are_those_of_the_clips(captioned, num_workers, sampling):
+    settings = {"size": 32, "validation_fraction": 0, "num_workers": num_workers, "sampling": sampling}
+    plain, with_captions = (from_pack(captioned, **settings, captions=asked) for asked in (False, True))
+    for without, batch in zip(batches(plain), batches(with_captions), strict=True):
+        assert batch.keys() - without.keys() == {"caption"} and torch.equal(batch["clip"], without["clip"])
+        assert batch["caption"] == [CAPTIONS[read_clip_numbers(clip).video] for clip in batch["clip"]]
+
+
+def test_captions_of_a_split_and_of_fixed_clips(captioned):
+    data = from_pack(captioned, size=32, validation_fraction=0.5, captions=True)
+    for split in ("train", "validation"):
+        clips = pickle.loads(pickle.dumps(data.evaluation_dataset(6, split)))
+        assert [clips[index]["caption"] for index in range(6)] == [
+            CAPTIONS[read_clip_numbers(clips[index]["clip"]).video] for index in range(6)
+        ]
+
+
+def test_a_pack_without_captions_has_none_to_give(packs):
+    with pytest.raises(ValueError, match="captions is true, but no video of the pack has one; pack again") as error:
+        from_pack(packs["raw"], captions=True).prepare_data()
+    assert "\n" not in str(error.value)
 
 
 def rewritten(pack: Path, **changes: object) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from datamodules import video_index
@@ -194,21 +195,23 @@ def test_undecodable_videos_are_named_and_the_others_remembered(root, opened):
 
 def test_short_videos(root):
     videos = index_videos(root).videos
-    assert long_enough(videos, 24, skip_short_videos=False) == videos
+    used = np.ones(9, bool)
+    assert long_enough(videos, used, 24, skip_short_videos=False).all()
     with pytest.raises(ValueError) as error:
-        long_enough(videos, 26, skip_short_videos=False)
+        long_enough(videos, used, 26, skip_short_videos=False)
     assert "3 of 9 videos are shorter than a clip, which spans 26 frames: bow/person0_0.mp4 (24 frames)" in str(
         error.value
     )
     assert "\n" not in str(error.value)
     with pytest.warns(UserWarning, match=r"3 of 9 videos .* left out: bow/person0_0.mp4 \(24 frames\)"):
-        long = long_enough(videos, 26, skip_short_videos=True)
-    assert [video.num_frames >= 26 for video in videos].count(True) == len(long) == 6
-    with pytest.raises(ValueError, match="every video is shorter"):
-        long_enough(videos, 100, skip_short_videos=True)
+        long = long_enough(videos, used, 26, skip_short_videos=True)
+    assert long.tolist() == [video.num_frames >= 26 for video in videos] and long.sum() == 6
+    with pytest.raises(ValueError, match=r"every video is shorter .* and 6 more"):
+        long_enough(videos, used, 100, skip_short_videos=True)
+    assert np.array_equal(long_enough(videos, long, 26, skip_short_videos=False), long)  # who is not used may be short
 
 
 def test_name_a_few():
     assert name_a_few(["a"]) == "a"
     assert name_a_few(list("abc")) == "a, b, c"
-    assert name_a_few(list("abcde")) == "a, b, c and 2 more"
+    assert name_a_few(list("abcde")) == name_a_few(list("abc"), 5) == "a, b, c and 2 more"

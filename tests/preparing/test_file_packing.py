@@ -117,6 +117,8 @@ def bad_files(root: Path) -> None:
     (root / "cut.mp4").write_bytes(whole[: len(whole) // 2])
     (root / "text.mp4").write_text("no video")
     (root / "empty.mp4").touch()
+    (root / "drawing.gif").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (root / "list.mp4").write_text("ffconcat version 1.0\nfile whole.mp4\n")
     (root / "folder.mp4").mkdir()
     (root / "loop.mp4").symlink_to(root / "loop.mp4")
     (root / "picture.jpg").write_text("no picture")
@@ -135,6 +137,8 @@ def bad_files(root: Path) -> None:
         (Entry("cut.mp4"), "cannot decode this file"),
         (Entry("text.mp4"), "cannot decode this file"),
         (Entry("empty.mp4"), "cannot decode this file"),
+        (Entry("drawing.gif"), "cannot decode this file"),
+        (Entry("list.mp4"), "cannot decode this file"),
         (Entry("folder.mp4"), "is no regular file"),
         (Entry("missing.mp4"), "no such video file"),
         (Entry("loop.mp4"), "no such video file"),

@@ -1,5 +1,6 @@
 """What each layout says of small files of exactly that layout; nothing is decoded here."""
 
+import csv
 import json
 import zipfile
 from pathlib import Path
@@ -43,9 +44,9 @@ def test_videos_beside_classes_are_refused(tmp_path):
 
 
 def test_lists(tmp_path):
-    csv = tmp_path / "list.csv"
+    table = tmp_path / "list.csv"
     lines = ["path,label,caption,start,end", 'a.mp4,run,"one, runs",,', "b/c.mp4,,,1.5,3", "b/c.mp4,3,,4,"]
-    csv.write_text("\n".join(lines), "utf-8-sig")
+    table.write_text("\n".join(lines), "utf-8-sig")
     jsonl = tmp_path / "list.jsonl"
     rows = [
         {"path": "a.mp4", "label": "run", "caption": "one, runs"},
@@ -53,13 +54,23 @@ def test_lists(tmp_path):
         {"path": "./b/c.mp4", "label": 3, "start": 4},
     ]
     jsonl.write_text("\n".join(json.dumps(row) for row in rows) + "\n\n")
-    source = read_source(csv)
+    source = read_source(table)
     assert source == read_source(jsonl) and source.root == tmp_path
     assert [(e.file, e.label, e.caption, e.start, e.stop, e.in_seconds) for e in source.entries] == [
         ("a.mp4", "run", "one, runs", 0, None, False),
         ("b/c.mp4", None, None, 1.5, 3, True),
         ("b/c.mp4", "3", None, 4, None, True),
     ]
+
+
+@pytest.mark.parametrize("caption", ["two\nlines", "two\r\nlines", "next\x85line", "a\u2028b", 'a "b", c', "日本 🎬"])
+def test_captions_stay_as_they_are(tmp_path, caption):
+    with (tmp_path / "list.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("path", "caption"), ("a.mp4", caption), ("b.mp4", "x")])
+    lines = [json.dumps({"path": "a.mp4", "caption": caption}, ensure_ascii=False), '{"path": "b.mp4", "caption": "x"}']
+    (tmp_path / "list.jsonl").write_bytes("\n".join(lines).encode())
+    for name in ("list.csv", "list.jsonl"):
+        assert [entry.caption for entry in read_source(tmp_path / name).entries] == [caption, "x"]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +90,9 @@ def test_lists(tmp_path):
         ("a.csv", "path\na.mp4\na.mp4\n", "the same line for a.mp4 twice"),
         ("a.csv", "path,label\n,x\n", "has no path"),
         ("a.jsonl", '{"path": "a.mp4"}\n{"path": \n', "line 2: is no JSON"),
+        ("a.csv", 'path,caption\na.mp4,"no end\nb.mp4,x\n', "line 2: is no CSV (unexpected end of data)"),
+        ("a.csv", "path,caption\na.mp4," + "x" * 200_000, "line 2: is no CSV (field larger than"),
+        ("a.jsonl", '{"path": "a.mp4", "caption": "\\ud83d"}\n', "line 1: caption has half a character"),
         ("a.jsonl", '["a.mp4"]\n', "line 1: must be an object"),
         ("a.jsonl", '{"path": ["a.mp4"]}\n', "line 1: path must be text"),
         ("a.jsonl", '{"path": "a.mp4", "start": true, "end": {}}\n', "end must be seconds"),
