@@ -11,9 +11,9 @@ from pytorch_lightning.callbacks import Timer
 from callbacks.checkpoints import Checkpoints, data_fingerprint
 from callbacks.distribution_metrics import drop_cards_after
 from callbacks.metrics_csv import drop_rows_after, read_rows
-from experiment.alias_bombs import refuse_alias_bomb
 from experiment.one_line import UserError
 from experiment.run_folder import CHECKPOINTS, CONFIG
+from experiment.yaml_bombs import refuse_yaml_bomb
 from tensor_files.committed import committed, newest_intact
 
 # What makes an experiment; of these, what may differ from one part of a run to the next.
@@ -50,7 +50,7 @@ def check_same_run(run_folder: Path, resolved_config: str) -> None:
             raise UserError(f"{run_folder}: has checkpoints and no {CONFIG}; give another --run_folder")
         return
     try:
-        kept = yaml.safe_load(refuse_alias_bomb(path.read_text(encoding="utf-8")))
+        kept = yaml.safe_load(refuse_yaml_bomb(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read; bring it back, or give another --run_folder") from error
     if not isinstance(kept, dict):

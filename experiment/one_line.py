@@ -15,6 +15,9 @@ NOISE = re.compile(
 )
 
 
+LONGEST = 500  # characters of a line that somebody reads
+
+
 class UserError(Exception):
     """Something that the user can put right; its text is one line that says how."""
 
@@ -35,7 +38,12 @@ def one_line(message: str, parser: ArgumentParser) -> str:
         if not NOISE.match(line):
             leaves.append(line)
     text = "; ".join(dict.fromkeys(leaf.rstrip(".") for leaf in leaves)) or message.splitlines()[0]
-    return ": ".join(filter(None, [".".join(keys), reworded(text, class_path, parser)]))
+    return shortened(": ".join(filter(None, [".".join(keys), reworded(text, class_path, parser)])))
+
+
+def shortened(text: str) -> str:
+    """A text that quotes a value of any length, without the middle of it."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST * 3 // 4]} ... {text[-LONGEST // 4 :]}"
 
 
 def reworded(text: str, class_path: str, parser: ArgumentParser) -> str:

@@ -69,6 +69,10 @@ MISTAKES = {
         ["--model.generator", "os.system"],
         "model.generator: os.system is not*--allow_package os",
     ),
+    "a negative seed": (["--model.seed", "-1"], "*seed is -1; it must be at least 0"),
+    "a config within itself": (["--model.discriminator", "${model}"], "the config refers to itself"),
+    "half a path in the config": (["--model.generator", "${.}"], "*${.}*"),
+    "a resolver in place of a class": (["--model.generator_optimizer", "${a:}"], "Unsupported interpolation type a*"),
     "value out of range": (["--model.discriminator_steps", "0"], "discriminator_steps is 0; it must be at least 1"),
     "missing config": (["--config", "nowhere.yaml"], "*nowhere.yaml*"),
     "missing data file": (["--data", "conf/data/nowhere.yaml"], "*nowhere.yaml*"),
@@ -193,6 +197,24 @@ def test_a_config_calls_no_function(named: str, tmp_path: Path, videos: Path) ->
         with pytest.raises(UserError, match=r"is not of a trusted package|is no class"):
             build(arguments(tmp_path, videos, *given))
         assert not marker.exists()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.yaml", "https://localhost:9/a.yaml", "file:///etc/passwd"])
+def test_a_config_fetches_nothing(address: str, tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[object] = []
+    monkeypatch.setattr("fsspec.open", lambda *given, **more: fetched.append(given))
+    (tmp_path / "more.yaml").write_text(f"model: {{init_args: {{generator: '{address}'}}}}\n")
+    for given in (["--model.generator", address], ["--data", address], ["--config", str(tmp_path / "more.yaml")]):
+        with pytest.raises(UserError):
+            build(arguments(tmp_path, videos, *given))
+    assert fetched == []
+
+
+def test_a_line_is_short_whatever_it_quotes(tmp_path: Path, videos: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        build(arguments(tmp_path, videos, "--model.generator", "x" * 10_000))
+    assert str(caught.value).startswith("model.generator: ") and " ... " in str(caught.value)
+    assert len(str(caught.value)) < 600
 
 
 def test_no_resolver_is_left() -> None:
