@@ -15,6 +15,7 @@ from callbacks.every_n_steps import EveryNSteps, is_last_step, is_log_step, step
 from callbacks.stop_signals import received_signal
 from callbacks.unwritable import goes_on_if_unwritable, reason
 from tensor_files.committed import committed, delete, step_of, uncommitted
+from tensor_files.loading import FORMAT, FORMAT_KEY
 from tensor_files.whole_files import remove_parts
 
 
@@ -133,6 +134,7 @@ class Checkpoints(EveryNSteps, Checkpoint):
         if self._data is None:
             self._data = data_fingerprint(getattr(trainer, "datamodule", None))
         checkpoint["data_fingerprint"] = self._data
+        checkpoint[FORMAT_KEY] = FORMAT
 
     @override
     def state_dict(self) -> dict[str, Any]:
