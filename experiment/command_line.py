@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from experiment.checks import Plan, Start, check, is_first_process
 from experiment.going_on import forget_after, has_checkpoints
 from experiment.one_line import UserError
-from experiment.parsing import ExperimentCLI, forbid_code, parse_and_instantiate, quieten
+from experiment.parsing import ExperimentCLI, ParsedCLI, forbid_code, parse_and_instantiate, quieten
 from experiment.rolling_back import num_skipped_batches
 from experiment.run_folder import CONFIG, is_saved_config, make_run_folder, remove_if_empty, take_run_folder
 from experiment.run_lock import lock_run_folder, unlock
@@ -85,6 +85,16 @@ def build(arguments: list[str]) -> Experiment:
         raise
     parts = cli.model, cli.datamodule, cli.trainer
     return Experiment(*parts, run_folder, start.checkpoint, start.is_finished, lock, options.rollbacks)
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """See that names and kinds of values are those that a run takes; nothing is built, nor looked for on the disk but
+    configs.
+
+    Raises: UserError.
+    """
+    _, rest, _ = take_apart(arguments)
+    parse_and_instantiate(rest, Path("runs"), cli=ParsedCLI)
 
 
 def take_apart(arguments: list[str]) -> tuple[argparse.Namespace, list[str], list[Path]]:

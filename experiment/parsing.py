@@ -117,6 +117,13 @@ class ExperimentCLI(LightningCLI):
         return trainer
 
 
+class ParsedCLI(ExperimentCLI):
+    """The same up to the objects, of which it makes none."""
+
+    def instantiate_classes(self) -> None:
+        """Leave it at the config."""
+
+
 def num_devices(trainer: Any) -> int:
     """How many processes a node gets, where the trainer's settings tell."""
     devices = trainer["devices"]
@@ -158,8 +165,10 @@ def refuse_functions(value: Any) -> None:
         refuse_functions(each)
 
 
-def parse_and_instantiate(arguments: list[str], run_folder: Path, more_help: str = "") -> ExperimentCLI:
-    """Parse the config into objects; a mistake becomes one line."""
+def parse_and_instantiate(
+    arguments: list[str], run_folder: Path, more_help: str = "", cli: type[ExperimentCLI] = ExperimentCLI
+) -> ExperimentCLI:
+    """Parse the config into objects, with ParsedCLI into none; a mistake becomes one line."""
     parsers: list[LightningArgumentParser] = []
 
     def make_parser(**settings: Any) -> LightningArgumentParser:
@@ -167,7 +176,7 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path, more_help: str
         return parsers[0]
 
     try:
-        return ExperimentCLI(
+        return cli(
             run_folder,
             save_config_callback=None,
             trainer_defaults=TRAINER_DEFAULTS,
