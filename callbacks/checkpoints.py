@@ -34,7 +34,7 @@ class Checkpoints(EveryNSteps, Checkpoint):
     there, and an old one is deleted only after the new one is written.  One that cannot be written (a full disk, a
     quota) is a line on the screen; training goes on, and stops when more than `failures_allowed` in a row have failed,
     or the last one.  A run that goes on from step s deletes the checkpoints after s, which are damaged or of a course
-    that was given up.
+    that was given up; `unread-step-00002000.ckpt` is one that could not be read then, and is nobody's but the user's.
 
     Lightning's ModelCheckpoint would need two instances and two copies of a checkpoint, takes its folder from the
     logger, and compares a metric with steps at which it was not measured.
