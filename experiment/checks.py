@@ -135,6 +135,7 @@ def find_start(model: LightningModule, datamodule: LightningDataModule, trainer:
             raise UserError(f"--resume {plan.resume}: has trained as long as is wanted; set a larger trainer.max_steps")
         return Start(plan.resume)
     check_same_run(plan.run_folder, plan.resolved_config)
+    refuse_planted(plan.run_folder)
     path, problems = go_back_to_intact(plan.run_folder)
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -146,6 +147,15 @@ def find_start(model: LightningModule, datamodule: LightningDataModule, trainer:
     if finished:
         complete(plan.run_folder, step, saved, trainer)
     return Start(path, step, finished)
+
+
+def refuse_planted(run_folder: Path) -> None:
+    """See that no file is there from which Lightning would start on SLURM without a word, in place of the first step.
+
+    Raises: UserError.
+    """
+    if planted := sorted(run_folder.glob("*hpc_ckpt_*")):
+        raise UserError(f"{planted[0]}: is none of this run's files, and Lightning would start from it; move it away")
 
 
 def check_checkpoint(path: Path, said: str, model: LightningModule) -> dict[str, Any]:

@@ -323,6 +323,25 @@ def test_a_secret_in_a_config_that_a_config_names(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_planted_checkpoint_of_lightning_is_never_loaded(tmp_path: Path, videos: Path) -> None:
+    """On SLURM Lightning starts a fit without a checkpoint from a file of that name in the run's folder."""
+    folder = tmp_path / "runs" / "mine"
+    given = arguments(tmp_path, videos, "--trainer.logger", "false", "--run_folder", str(folder))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "hpc_ckpt_1.ckpt").write_bytes(b"planted")
+    experiment = build(given)
+    experiment.close()
+    connector = experiment.trainer._checkpoint_connector
+    assert experiment.resume is None and connector._hpc_resume_path is None
+    planted = folder / "hpc_ckpt_1.ckpt"
+    planted.write_bytes(b"planted")
+    assert connector._hpc_resume_path == str(planted)
+    with pytest.raises(
+        UserError, match=r"hpc_ckpt_1\.ckpt: is none of this run's files, and Lightning would start from"
+    ):
+        build(given)
+
+
 @pytest.mark.parametrize("logger", ["false", "null", "[]"])
 def test_without_a_dashboard_there_is_still_metrics_csv(tmp_path: Path, videos: Path, logger: str) -> None:
     experiment = build(arguments(tmp_path, videos, "--trainer.logger", logger))
