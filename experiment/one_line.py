@@ -15,11 +15,18 @@ NOISE = re.compile(
 )
 
 
-LONGEST = 500  # characters of a line that somebody reads
+LONGEST = 1000  # characters of a line that somebody reads
 
 
 class UserError(Exception):
-    """Something that the user can put right; its text is one line that says how."""
+    """Something that the user can put right; its text is one line that says how.
+
+    It may quote a value of any length, whose middle is left out.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= LONGEST else f"{text[: LONGEST * 3 // 4]} ... {text[-LONGEST // 4 :]}"
 
 
 def one_line(message: str, parser: ArgumentParser) -> str:
@@ -38,17 +45,14 @@ def one_line(message: str, parser: ArgumentParser) -> str:
         if not NOISE.match(line):
             leaves.append(line)
     text = "; ".join(dict.fromkeys(leaf.rstrip(".") for leaf in leaves)) or message.splitlines()[0]
-    return shortened(": ".join(filter(None, [".".join(keys), reworded(text, class_path, parser)])))
-
-
-def shortened(text: str) -> str:
-    """A text that quotes a value of any length, without the middle of it."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST * 3 // 4]} ... {text[-LONGEST // 4 :]}"
+    return ": ".join(filter(None, [".".join(keys), reworded(text, class_path, parser)]))
 
 
 def reworded(text: str, class_path: str, parser: ArgumentParser) -> str:
     """Say which names are accepted where a name is not."""
     if match := re.search(r"Option '([^']+)' is not accepted", text):
+        if inner := re.search(r"Namespace\(class_path='([^']+)'", text):  # of an optimizer, within the class above it
+            class_path = inner[1]
         accepted = signature(import_object(class_path)).parameters if class_path else groups(parser)
         return f"{class_path or 'a config'} has no argument {match[1]!r}{nearest(match[1], accepted)}"
     if match := re.search(r"unrecognized arguments: (\S+)", text):

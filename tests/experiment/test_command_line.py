@@ -70,8 +70,19 @@ MISTAKES = {
         "model.generator: os.system is not*--allow_package os",
     ),
     "a negative seed": (["--model.seed", "-1"], "*seed is -1; it must be at least 0"),
-    "a config within itself": (["--model.discriminator", "${model}"], "the config refers to itself"),
-    "half a path in the config": (["--model.generator", "${.}"], "*${.}*"),
+    "a config within itself": (
+        ["--model.discriminator", "${model}"],
+        "*parent node*full_key: model.init_args.discriminator*",
+    ),
+    "two that refer to each other": (
+        ["--model.seed", "${data.init_args.seed}", "--data.seed", "${model.init_args.seed}"],
+        "the config refers to itself",
+    ),
+    "unknown key of an optimizer": (
+        ["--model.generator_optimizer.lrr", "0.1"],
+        "model.generator_optimizer: torch.optim.Adam has no argument 'lrr'; did you mean 'lr'?",
+    ),
+    "half a path in the config": (["--model.generator", "${.}"], "*full_key: model.init_args.generator*"),
     "a resolver in place of a class": (["--model.generator_optimizer", "${a:}"], "Unsupported interpolation type a*"),
     "value out of range": (["--model.discriminator_steps", "0"], "discriminator_steps is 0; it must be at least 1"),
     "missing config": (["--config", "nowhere.yaml"], "*nowhere.yaml*"),
@@ -210,11 +221,12 @@ def test_a_config_fetches_nothing(address: str, tmp_path: Path, videos: Path, mo
     assert fetched == []
 
 
-def test_a_line_is_short_whatever_it_quotes(tmp_path: Path, videos: Path) -> None:
+@pytest.mark.parametrize("key", ["model.generator", "data.root"])
+def test_a_line_is_short_whatever_it_quotes(key: str, tmp_path: Path, videos: Path) -> None:
     with pytest.raises(UserError) as caught:
-        build(arguments(tmp_path, videos, "--model.generator", "x" * 10_000))
-    assert str(caught.value).startswith("model.generator: ") and " ... " in str(caught.value)
-    assert len(str(caught.value)) < 600
+        build(arguments(tmp_path, videos, f"--{key}", "x" * 10_000))
+    assert str(caught.value).startswith(key.split(".")[0]) and " ... " in str(caught.value)
+    assert len(str(caught.value)) < 1100
 
 
 def test_no_resolver_is_left() -> None:

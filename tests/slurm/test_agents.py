@@ -1,6 +1,7 @@
 """Agents of a W&B sweep as tasks of a batch job, with stand-ins for srun, scontrol and wandb."""
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -12,9 +13,9 @@ PROGRAMS = {
     # In its place: its process is that of the task.
     "srun": 'while [[ $1 == --* ]]; do shift; done\necho $$ >task\nexec "$@"\n',
     "scontrol": 'echo "$@" >>requeued\n',
-    # Ends as an agent does, with 0 whatever became of its trial, and some time after it was told.
-    "wandb": 'echo "$@" >agent\ntrap "echo USR1 >>told; sleep 0.3; exit 0" USR1\ntrap "echo TERM >>told; exit 0" TERM\n'
-    "touch began\nfor ((n = 0; n < 600; n++)); do [ -e go_on ] && exit $(cat go_on); sleep 0.1; done\n",
+    # Ends as an agent does: when its trial has, whatever that was told.
+    "wandb": 'echo "$@" >agent\ntrap "echo USR1 >>told" USR1\ntrap "echo TERM >>told" TERM\ntouch began\n'
+    "for ((n = 0; n < 1200; n++)); do [ -e go_on ] && exit $(cat go_on); sleep 0.1; done\n",
 }
 
 
@@ -39,34 +40,45 @@ def start(folder: Path, **more: str) -> subprocess.Popen[str]:
         ["bash", "slurm/agents.sh", "me/p/s"], cwd=folder, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True,
     )  # fmt: skip
+    wait_for(folder / "began")
+    return job
+
+
+def wait_for(path: Path) -> None:
     for _ in range(600):
-        if (folder / "began").exists():
-            return job
+        if path.exists():
+            return
         time.sleep(0.1)
-    job.kill()
-    raise AssertionError(job.communicate()[0])
+    raise AssertionError(f"{path.name} did not come")
 
 
 def read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
+def tell(folder: Path, name: str, times: int = 1) -> None:
+    """What SLURM sends to a task, until the agent has heard of it; then its trial ends."""
+    for _ in range(times):
+        os.kill(int(read(folder / "task")), signal.Signals[f"SIG{name}"])
+    wait_for(folder / "told")
+    (folder / "go_on").write_text("0")
+
+
 @pytest.mark.parametrize(("name", "code"), [("USR1", 75), ("TERM", 143)])
 def test_an_agent_that_is_told_to_stop_comes_back(folder: Path, name: str, code: int) -> None:
     job = start(folder)
-    subprocess.run(["kill", f"-{name}", read(folder / "task").strip()], check=True)
-    said = job.communicate(timeout=60)[0]
+    tell(folder, name)
+    said = job.communicate(timeout=120)[0]
     assert job.returncode == 0, said
     assert read(folder / "agent") == "agent --forward-signals --count 1 me/p/s\n"
-    assert read(folder / "told") == f"{name}\n" and read(folder / "requeued") == "requeue 7_2\n"
+    assert {*read(folder / "told").split()} == {name} and read(folder / "requeued") == "requeue 7_2\n"
     assert said == f"job 7_2: stopped with exit code {code}; back into the queue, restart 1\n"
 
 
 def test_it_waits_for_a_trial_that_takes_its_time_and_is_told_twice(folder: Path) -> None:
     job = start(folder)
-    for _ in range(2):
-        subprocess.run(["kill", "-USR1", read(folder / "task").strip()], check=True)
-    said = job.communicate(timeout=60)[0]
+    tell(folder, "USR1", times=2)
+    said = job.communicate(timeout=120)[0]
     assert (job.returncode, read(folder / "requeued")) == (0, "requeue 7_2\n"), said
 
 
@@ -74,14 +86,14 @@ def test_it_waits_for_a_trial_that_takes_its_time_and_is_told_twice(folder: Path
 def test_an_agent_that_ends_by_itself_does_not_come_back(folder: Path, code: int) -> None:
     job = start(folder)
     (folder / "go_on").write_text(str(code))
-    said = job.communicate(timeout=60)[0]
+    said = job.communicate(timeout=120)[0]
     assert (job.returncode, said, read(folder / "requeued")) == (code, "", "")
 
 
 def test_a_task_does_not_come_back_for_ever(folder: Path) -> None:
     job = start(folder, SLURM_RESTART_COUNT="4", MOST_RESTARTS="4")
-    subprocess.run(["kill", "-USR1", read(folder / "task").strip()], check=True)
-    said = job.communicate(timeout=60)[0]
+    tell(folder, "USR1")
+    said = job.communicate(timeout=120)[0]
     assert (job.returncode, read(folder / "requeued")) == (75, "")
     assert "job 7_2: stopped again after 4 restarts (MOST_RESTARTS is 4); not requeued" in said
 

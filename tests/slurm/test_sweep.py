@@ -125,7 +125,7 @@ def test_what_no_array_can_have(
     [
         ({"model.generator_optimizer.lrr": {"values": [0.1]}}, "model.generator_optimizer: torch.optim.Adam has no "
          "argument 'lrr'; did you mean 'lr'?"),
-        ({"modle.seed": {"value": 1}}, "--modle.seed is not an option; did you mean '--model"),
+        ({"modle.seed": {"value": 1}}, "--modle.seed is not an option"),
         ({"trainer.max_step": {"value": 1}}, "--trainer.max_step is not an option; did you mean"),
         ({"data.batch_size": {"values": [16, "many"]}}, "data.batch_size: Expected a int"),
         ({"model.objective": {"values": ["losses.hinge.Hinge", "losses.hinge.Hing"]}}, "model.objective: "),
