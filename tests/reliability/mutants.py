@@ -20,7 +20,7 @@ from tests.test_train import ROOT
 from train import main as train
 
 NAME = "mutated configs"
-LONGEST = 5  # seconds of the processor for a trial; nearly all take a tenth of one
+LONGEST = 10  # seconds of the processor for a trial; nearly all take a tenth of one
 HANGING = 120  # seconds after which a trial is ended
 LONGEST_LINE = 1100  # characters
 MEMORY = 4 << 30  # bytes that a trial may take besides: an absurd size is to fail, not to take the machine along
