@@ -15,6 +15,7 @@ from callbacks.every_n_steps import EveryNSteps, is_last_step, is_log_step, step
 from callbacks.stop_signals import received_signal
 from callbacks.unwritable import goes_on_if_unwritable, reason
 from tensor_files.committed import committed, delete, step_of, uncommitted
+from tensor_files.loading import FORMAT, FORMAT_KEY
 from tensor_files.whole_files import remove_parts
 
 
@@ -33,7 +34,7 @@ class Checkpoints(EveryNSteps, Checkpoint):
     there, and an old one is deleted only after the new one is written.  One that cannot be written (a full disk, a
     quota) is a line on the screen; training goes on, and stops when more than `failures_allowed` in a row have failed,
     or the last one.  A run that goes on from step s deletes the checkpoints after s, which are damaged or of a course
-    that was given up.
+    that was given up; `unread-step-00002000.ckpt` is one that could not be read then, and is nobody's but the user's.
 
     Lightning's ModelCheckpoint would need two instances and two copies of a checkpoint, takes its folder from the
     logger, and compares a metric with steps at which it was not measured.
@@ -133,6 +134,7 @@ class Checkpoints(EveryNSteps, Checkpoint):
         if self._data is None:
             self._data = data_fingerprint(getattr(trainer, "datamodule", None))
         checkpoint["data_fingerprint"] = self._data
+        checkpoint[FORMAT_KEY] = FORMAT
 
     @override
     def state_dict(self) -> dict[str, Any]:

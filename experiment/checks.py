@@ -13,7 +13,14 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from callbacks.every_n_steps import EveryNSteps
-from experiment.going_on import check_same_data, check_same_run, complete, find_checkpoint, is_finished
+from experiment.going_on import (
+    check_same_data,
+    check_same_run,
+    complete,
+    find_checkpoint,
+    go_back_to_intact,
+    is_finished,
+)
 from experiment.one_line import UserError
 from experiment.run_folder import remove_if_empty
 from experiment.same_training import training_difference
@@ -128,9 +135,10 @@ def find_start(model: LightningModule, datamodule: LightningDataModule, trainer:
             raise UserError(f"--resume {plan.resume}: has trained as long as is wanted; set a larger trainer.max_steps")
         return Start(plan.resume)
     check_same_run(plan.run_folder, plan.resolved_config)
-    path, problems = find_checkpoint(plan.run_folder)
+    refuse_planted(plan.run_folder)
+    path, problems = go_back_to_intact(plan.run_folder)
     for problem in problems:
-        print(f"{problem}; going on from the one before", file=sys.stderr)
+        print(problem, file=sys.stderr)
     if path is None:
         return Start(None)
     saved = check_checkpoint(path, "", model)
@@ -139,6 +147,15 @@ def find_start(model: LightningModule, datamodule: LightningDataModule, trainer:
     if finished:
         complete(plan.run_folder, step, saved, trainer)
     return Start(path, step, finished)
+
+
+def refuse_planted(run_folder: Path) -> None:
+    """See that no file is there from which Lightning would start on SLURM without a word, in place of the first step.
+
+    Raises: UserError.
+    """
+    if planted := sorted(run_folder.glob("*hpc_ckpt_*")):
+        raise UserError(f"{planted[0]}: is none of this run's files, and Lightning would start from it; move it away")
 
 
 def check_checkpoint(path: Path, said: str, model: LightningModule) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from experiment.checks import Plan, Start, check, is_first_process
 from experiment.going_on import forget_after, has_checkpoints
 from experiment.one_line import UserError
-from experiment.parsing import ExperimentCLI, forbid_code, parse_and_instantiate, quieten
+from experiment.parsing import ExperimentCLI, ParsedCLI, forbid_code, parse_and_instantiate, quieten
 from experiment.rolling_back import num_skipped_batches
 from experiment.run_folder import CONFIG, is_saved_config, make_run_folder, remove_if_empty, take_run_folder
 from experiment.run_lock import lock_run_folder, unlock
 from experiment.secrets import refuse_secrets, refuse_secrets_in
 from experiment.start_elsewhere import check_is_checkpoint, check_started_from, note_start
+from experiment.yaml_bombs import check_config_file
 from tensor_files.starting_points import weights_come_later
 from tensor_files.whole_files import remove_parts, whole_file
 
@@ -67,15 +68,12 @@ def build(arguments: list[str]) -> Experiment:
     A run that has been in its folder goes on there: what was logged after its checkpoint is dropped.
     Raises: UserError, before anything is logged and with a new folder removed again.
     """
-    quieten()
-    refuse_secrets(arguments)
-    options, rest = parse_own_options(arguments)
-    forbid_code(options.allow_package)
+    options, rest, configs = take_apart(arguments)
     is_named = options.run_folder is not None
     if is_named:
         run_folder = take_run_folder(options.run_folder)
     else:
-        run_folder = make_run_folder(options.runs_folder, options.run_name or config_name(rest))
+        run_folder = make_run_folder(options.runs_folder, options.run_name or config_name(configs))
     lock = None
     try:
         lock = lock_run_folder(run_folder) if is_first_process() else None
@@ -87,6 +85,31 @@ def build(arguments: list[str]) -> Experiment:
         raise
     parts = cli.model, cli.datamodule, cli.trainer
     return Experiment(*parts, run_folder, start.checkpoint, start.is_finished, lock, options.rollbacks)
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """See that names and kinds of values are those that a run takes; nothing is built, nor looked for on the disk but
+    configs.
+
+    Raises: UserError.
+    """
+    _, rest, _ = take_apart(arguments)
+    parse_and_instantiate(rest, Path("runs"), cli=ParsedCLI)
+
+
+def take_apart(arguments: list[str]) -> tuple[argparse.Namespace, list[str], list[Path]]:
+    """What belongs to the command line alone, the rest, and the configs that it names, which can be read.
+
+    Raises: UserError.
+    """
+    quieten()
+    refuse_secrets(arguments)
+    options, rest = parse_own_options(arguments)
+    forbid_code(options.allow_package)
+    configs = config_files(rest)
+    for path in configs:
+        check_config_file(path)
+    return options, rest, configs
 
 
 def prepare(rest: list[str], run_folder: Path, resume: Path | None, is_named: bool) -> tuple[ExperimentCLI, Start]:
@@ -152,14 +175,18 @@ def parse_own_options(arguments: list[str]) -> tuple[argparse.Namespace, list[st
     return options, rest
 
 
-def config_name(arguments: list[str]) -> str:
-    """Name of the first config file, without its suffix; of a config that a run has saved, the name of that run."""
+def config_files(arguments: list[str]) -> list[Path]:
+    """The files that `--config` names, in their order."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--config", type=Path, action="append", default=[])
     try:
-        configs = parser.parse_known_args(arguments)[0].config
+        return list(parser.parse_known_args(arguments)[0].config)
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from error
+
+
+def config_name(configs: list[Path]) -> str:
+    """Name of the first config file, without its suffix; of a config that a run has saved, the name of that run."""
     if not configs:
         return "unnamed"
     return configs[0].absolute().parent.parent.name if is_saved_config(configs[0]) else configs[0].stem

@@ -11,10 +11,10 @@ from pytorch_lightning.callbacks import Timer
 from callbacks.checkpoints import Checkpoints, data_fingerprint
 from callbacks.distribution_metrics import drop_cards_after
 from callbacks.metrics_csv import drop_rows_after, read_rows
-from experiment.alias_bombs import refuse_alias_bomb
 from experiment.one_line import UserError
 from experiment.run_folder import CHECKPOINTS, CONFIG
-from tensor_files.committed import committed, newest_intact
+from experiment.yaml_bombs import refuse_yaml_bomb
+from tensor_files.committed import UNREADABLE, committed, newest_intact, set_aside
 
 # What makes an experiment; of these, what may differ from one part of a run to the next.
 PARTS = ("seed_everything", "model", "data")
@@ -28,15 +28,38 @@ def has_checkpoints(run_folder: Path) -> bool:
     return bool(committed(run_folder / CHECKPOINTS))
 
 
-def find_checkpoint(run_folder: Path) -> tuple[Path | None, list[str]]:
-    """The newest intact checkpoint of a run, None if it has saved none, and a line for each that is damaged.
+def find_checkpoint(run_folder: Path) -> tuple[Path | None, dict[Path, str]]:
+    """The newest intact checkpoint of a run, None if it has saved none, and what is wrong with each newer one.
 
     Raises: UserError if all are damaged: nobody wants a run of days to begin anew without being asked.
     """
     path, problems = newest_intact(run_folder / CHECKPOINTS)
     if path is None and problems:
-        raise UserError(f"{run_folder}: no checkpoint is intact ({problems[0]}); move {CHECKPOINTS} away to begin anew")
+        newest, problem = next(iter(problems.items()))
+        unreadable = any(each.startswith(UNREADABLE) for each in problems.values())
+        hint = "try again when they can be read" if unreadable else f"move {CHECKPOINTS} away to begin anew"
+        raise UserError(f"{run_folder}: no checkpoint is intact ({newest} {problem}); {hint}")
     return path, problems
+
+
+def go_back_to_intact(run_folder: Path) -> tuple[Path | None, list[str]]:
+    """`find_checkpoint` for who goes on from there, with a line for each problem.
+
+    A newer one that is damaged goes when training begins; one that cannot be read, as after an error of the network, is
+    renamed and stays.
+    Raises: UserError, also if it cannot be renamed.
+    """
+    path, problems = find_checkpoint(run_folder)
+    lines = []
+    for newer, problem in problems.items():
+        said = f"{newer} {problem}"
+        if problem.startswith(UNREADABLE):
+            try:
+                said += f", and is kept as {set_aside(newer).name}"
+            except OSError as error:
+                raise UserError(f"{said}, nor renamed ({error.strerror}); try again when it can be read") from error
+        lines.append(f"{said}; going on from the one before")
+    return path, lines
 
 
 def check_same_run(run_folder: Path, resolved_config: str) -> None:
@@ -50,7 +73,7 @@ def check_same_run(run_folder: Path, resolved_config: str) -> None:
             raise UserError(f"{run_folder}: has checkpoints and no {CONFIG}; give another --run_folder")
         return
     try:
-        kept = yaml.safe_load(refuse_alias_bomb(path.read_text(encoding="utf-8")))
+        kept = yaml.safe_load(refuse_yaml_bomb(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read; bring it back, or give another --run_folder") from error
     if not isinstance(kept, dict):

@@ -15,8 +15,18 @@ NOISE = re.compile(
 )
 
 
+LONGEST = 1000  # characters of a line that somebody reads
+
+
 class UserError(Exception):
-    """Something that the user can put right; its text is one line that says how."""
+    """Something that the user can put right; its text is one line that says how.
+
+    It may quote a value of any length, whose middle is left out.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= LONGEST else f"{text[: LONGEST * 3 // 4]} ... {text[-LONGEST // 4 :]}"
 
 
 def one_line(message: str, parser: ArgumentParser) -> str:
@@ -41,6 +51,8 @@ def one_line(message: str, parser: ArgumentParser) -> str:
 def reworded(text: str, class_path: str, parser: ArgumentParser) -> str:
     """Say which names are accepted where a name is not."""
     if match := re.search(r"Option '([^']+)' is not accepted", text):
+        if inner := re.search(r"Namespace\(class_path='([^']+)'", text):  # of an optimizer, within the class above it
+            class_path = inner[1]
         accepted = signature(import_object(class_path)).parameters if class_path else groups(parser)
         return f"{class_path or 'a config'} has no argument {match[1]!r}{nearest(match[1], accepted)}"
     if match := re.search(r"unrecognized arguments: (\S+)", text):

@@ -11,6 +11,7 @@ import yaml
 from jsonargparse import ArgumentError, Namespace, get_loader, set_loader, set_parsing_settings
 from jsonargparse._util import import_object
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -26,9 +27,9 @@ from callbacks.progress import ProgressBar
 from callbacks.sample_videos import SampleVideos
 from callbacks.stop_signals import StopSignals
 from callbacks.throughput import Throughput
-from experiment.alias_bombs import refuse_alias_bomb
 from experiment.one_line import UserError, one_line
 from experiment.secrets import without_secrets
+from experiment.yaml_bombs import refuse_yaml_bomb
 
 TRUSTED_PACKAGES = (
     "callbacks",
@@ -116,6 +117,13 @@ class ExperimentCLI(LightningCLI):
         return trainer
 
 
+class ParsedCLI(ExperimentCLI):
+    """The same up to the objects, of which it makes none."""
+
+    def instantiate_classes(self) -> None:
+        """Leave it at the config."""
+
+
 def num_devices(trainer: Any) -> int:
     """How many processes a node gets, where the trainer's settings tell."""
     devices = trainer["devices"]
@@ -128,12 +136,17 @@ def num_devices(trainer: Any) -> int:
 
 
 def forbid_code(more_packages: list[str]) -> None:
-    """A config names classes of trusted packages, and paths within itself; it cannot run anything else."""
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*TRUSTED_PACKAGES, *more_packages])
+    """A config names classes of trusted packages, and paths within itself; it cannot run or fetch anything else."""
+    set_parsing_settings(
+        import_path_denylist=["*"],
+        import_path_allowlist=[*TRUSTED_PACKAGES, *more_packages],
+        config_read_mode_urls_enabled=False,
+        config_read_mode_fsspec_enabled=False,  # Lightning turns it on: a class path that is a URL would be fetched
+    )
     for name in RESOLVERS:
         OmegaConf.clear_resolver(f"oc.{name}")
     read_yaml = get_loader("yaml")
-    set_loader(MODE, lambda text: read_yaml(refuse_alias_bomb(text)), exceptions=(yaml.YAMLError,))
+    set_loader(MODE, lambda text: read_yaml(refuse_yaml_bomb(text)), exceptions=(yaml.YAMLError,))
 
 
 def refuse_functions(value: Any) -> None:
@@ -152,8 +165,10 @@ def refuse_functions(value: Any) -> None:
         refuse_functions(each)
 
 
-def parse_and_instantiate(arguments: list[str], run_folder: Path, more_help: str = "") -> ExperimentCLI:
-    """Parse the config into objects; a mistake becomes one line."""
+def parse_and_instantiate(
+    arguments: list[str], run_folder: Path, more_help: str = "", cli: type[ExperimentCLI] = ExperimentCLI
+) -> ExperimentCLI:
+    """Parse the config into objects, with ParsedCLI into none; a mistake becomes one line."""
     parsers: list[LightningArgumentParser] = []
 
     def make_parser(**settings: Any) -> LightningArgumentParser:
@@ -161,7 +176,7 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path, more_help: str
         return parsers[0]
 
     try:
-        return ExperimentCLI(
+        return cli(
             run_folder,
             save_config_callback=None,
             trainer_defaults=TRAINER_DEFAULTS,
@@ -175,8 +190,10 @@ def parse_and_instantiate(arguments: list[str], run_folder: Path, more_help: str
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
         )
-    except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
+    except (ArgumentError, MisconfigurationException, OmegaConfBaseException, ValueError, OSError) as error:
         raise UserError(without_secrets(one_line(str(error), parsers[0]))) from error
+    except RecursionError as error:
+        raise UserError("the config refers to itself") from error
 
 
 def quieten() -> None:
@@ -195,6 +212,7 @@ def quieten() -> None:
         ".*does not have many workers.*",
         ".*module.s. in eval mode at the start of training.*",  # the generator's moving average
         ".*weights_only. was not set.*",
+        "\\s*Unable to serialize instance.*",  # jsonargparse's, of a value that it refuses in the next line
         r".*lr_scheduler.step\(\). before .optimizer.step\(\).*",  # the generator waits for discriminator_steps
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from experiment.going_on import find_checkpoint
+from experiment.going_on import go_back_to_intact
 from experiment.one_line import UserError
 from tensor_files.committed import step_of
 from tensor_files.whole_files import whole_file
@@ -48,7 +48,7 @@ def roll_back(run_folder: Path, failed_step: int, because: str, allowed: int) ->
     """
     windows = skipped_windows(run_folder)
     try:
-        path, _ = find_checkpoint(run_folder)
+        path, _ = go_back_to_intact(run_folder)
     except UserError:
         path = None
     if path is None or len(windows) >= allowed:

@@ -20,7 +20,7 @@ PRECISIONS = ("32-true", "bf16-mixed")
 
 
 def check_arguments(
-    discriminator_steps: int, generator_steps: int, gradient_accumulation: int, truncation: float
+    discriminator_steps: int, generator_steps: int, gradient_accumulation: int, truncation: float, seed: int
 ) -> None:
     """Raise a ValueError for what is out of its range."""
     for name, number in (
@@ -36,6 +36,8 @@ def check_arguments(
         )
     if not 0 < truncation <= 1:
         raise ValueError(f"truncation is {truncation}; it must be above 0 and at most 1, which truncates nothing")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; it must be at least 0")
 
 
 def check_limits(gradient_clip_norm: float | None, divergence_limit: float) -> None:

@@ -88,7 +88,7 @@ class VideoGAN(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_arguments(discriminator_steps, generator_steps, gradient_accumulation, truncation)
+        check_arguments(discriminator_steps, generator_steps, gradient_accumulation, truncation, seed)
         check_limits(gradient_clip_norm, divergence_limit)
         self.automatic_optimization = False
         self.generator = generator

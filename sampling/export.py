@@ -11,6 +11,7 @@ from evaluation.trained_run import TrainedRun
 from experiment.run_folder import CONFIG, PUBLISHED
 from metrics.card import versions
 from tensor_files.committed import commit
+from tensor_files.loading import FORMAT, FORMAT_KEY
 from tensor_files.whole_files import sha256_of, whole_file
 
 
@@ -28,7 +29,10 @@ def export(run: TrainedRun, folder: Path, fps: float) -> None:
         raise ValueError(f"--export {folder}: there is something already; give a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     weights = run.module.generator_ema.average.state_dict()
-    metadata = {"format": "pt", "step": str(run.step), "weights": run.module.generator_ema.holds}
+    metadata = {
+        "format": "pt", "step": str(run.step), "weights": run.module.generator_ema.holds,
+        f"kinogan_{FORMAT_KEY}": str(FORMAT),
+    }  # fmt: skip
     commit(folder / PUBLISHED, lambda file: file.write(as_safetensors(weights, metadata)))
     card = card_of(run, folder / PUBLISHED, fps)
     config = {part: without_local_paths(run.config[part]) for part in ("model", "data")}

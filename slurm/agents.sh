@@ -9,11 +9,12 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --mem-per-cpu=4G
 
-# Not to be adapted: two minutes before the time limit the trial is told to save.
+# Not to be adapted: two minutes before the time limit the trial is told to save (SLURM may tell it a minute early); a
+# task that comes back, after that or after a preemption, asks the server for a trial: for its own, if no other has it.
 #SBATCH --signal=USR1@120
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --nodes=1 --ntasks-per-node=1
 
 source slurm/start.sh
-in_tasks "${WANDB:-.venv/bin/wandb}" agent --forward-signals --count 1 "$1"
+agent "$1"

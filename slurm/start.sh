@@ -7,6 +7,30 @@ train() {
     in_tasks "${PYTHON:-.venv/bin/python}" train.py "$@" || come_back_after $?
 }
 
+# agent ARGUMENTS...: one trial of a W&B sweep in every task of the job, which comes back as that of train does.
+agent() {
+    in_tasks bash -c 'source slurm/start.sh && unless_told_to_stop "$@"' - \
+        "${WANDB:-.venv/bin/wandb}" agent --forward-signals --count 1 "$@" || come_back_after $?
+}
+
+# unless_told_to_stop COMMAND...: its exit code; but 75 or 143 if it was told to stop (SIGUSR1, SIGTERM).  An agent ends
+# with 0 whatever its trial ended with.  The trial has told the server that it was interrupted, and the server hands it
+# out again: the agent of the job that came back, or another one, goes on with it in its folder.
+unless_told_to_stop() {
+    local code=0 told="" name="" process=""
+    trap 'told=75 name=USR1; kill -$name $process 2>/dev/null' USR1
+    trap 'told=143 name=TERM; kill -$name $process 2>/dev/null' TERM
+    "$@" &
+    process=$!
+    [ -z "$name" ] || kill "-$name" "$process" # which came before this process knew that one
+    while true; do # a signal ends `wait`, too
+        wait "$process"
+        code=$?
+        kill -0 "$process" 2>/dev/null || break
+    done
+    return "${told:-$code}"
+}
+
 in_tasks() {
     if [ ! -f train.py ]; then
         echo "submit from Kinogan's folder, where train.py is" >&2

@@ -5,6 +5,7 @@ python -m slurm.sweep conf/sweeps/grid.yaml --dry_run
 
 import argparse
 import itertools
+import os
 import shlex
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from slurm.sweep_file import Sweep, grid, random_trials, read_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "slurm" / "array.sh"
+LISTS = ROOT / "runs" / "sweeps"
 
 
 class Parser(argparse.ArgumentParser):
@@ -85,13 +87,39 @@ def trials(options: argparse.Namespace) -> list[list[str]]:
         chosen = [sweep.arguments(trial) for trial in choose(sweep, options.num_trials, options.seed)]
         for each in chosen:
             refuse_secrets(each)
+        refuse_line_breaks(chosen)
+        check_trials(chosen)
     except UserError as error:
         raise UserError(f"{options.file}: {error}") from error
-    if broken := [each for each in itertools.chain(*chosen) if len(each.splitlines()) > 1]:
-        raise UserError(
-            f"{options.file}: {broken[0]!r} has a line break in it; a trial is one line of the array's list"
-        )
     return chosen
+
+
+def refuse_line_breaks(chosen: list[list[str]]) -> None:
+    """A trial is one line of the list that the array's tasks read.
+
+    Raises: UserError.
+    """
+    if broken := [each for each in itertools.chain(*chosen) if len(each.splitlines()) > 1]:
+        raise UserError(f"{broken[0]!r} has a line break in it; a trial is one line of the array's list")
+
+
+def check_trials(chosen: list[list[str]]) -> None:
+    """Have train.py's parser look at each argument once, in the first trial that has it.
+
+    Raises: UserError.
+    """
+    from experiment.command_line import check_arguments  # takes seconds, which --help need not
+
+    known: set[str] = set()
+    here = Path.cwd()
+    os.chdir(ROOT)  # where the array's tasks are started
+    try:
+        for each in chosen:
+            if not known.issuperset(each):
+                check_arguments(each)
+                known.update(each)
+    finally:
+        os.chdir(here)
 
 
 def choose(sweep: Sweep, num_trials: int | None, seed: int) -> list[dict[str, Any]]:
@@ -118,7 +146,7 @@ def submit(options: argparse.Namespace, lines: list[str]) -> str:
     Raises: UserError.
     """
     tasks = f"0-{len(lines) - 1}" + (f"%{options.at_once}" if options.at_once else "")
-    path = ROOT / "runs" / "sweeps" / f"{options.file.stem}-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.txt"
+    path = LISTS / f"{options.file.stem}-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.txt"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -9,6 +9,8 @@ from typing import BinaryIO
 from tensor_files.whole_files import sha256_of, sync_folder, whole_file
 
 STEP_FILE = re.compile(r"step-(\d+)\.\w+")
+UNREADABLE = "cannot be read"  # begins what `damage` says where the content may be as it was written
+SET_ASIDE = "unread-"  # begins the name of a file that a run went on without
 
 
 def mark_of(path: Path) -> Path:
@@ -35,14 +37,19 @@ def commit(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a committed file, in a few words; empty if its content is what was written."""
+    """What is wrong with a committed file, in a few words; empty if its content is what was written.
+
+    It begins with `UNREADABLE` if the disk or the network gave nothing to compare, which may pass.
+    """
     try:
         marked, name = mark_of(path).read_text(encoding="ascii").split()
         found = sha256_of(path)
     except FileNotFoundError as error:
         return "was not written to the end" if error.filename == str(mark_of(path)) else "is missing"
-    except (OSError, ValueError):
-        return "cannot be read"
+    except (IsADirectoryError, ValueError):
+        return "is damaged: it, or its mark, is no such file"
+    except OSError as error:
+        return f"{UNREADABLE} ({error.strerror or type(error).__name__})"
     if name != path.name:
         return f"is another file than {mark_of(path).name} says"
     return "" if marked == found else f"is damaged: its SHA-256 is not that of {mark_of(path).name}"
@@ -60,15 +67,28 @@ def uncommitted(folder: Path) -> list[Path]:
     return sorted(path for path in found if not mark_of(path).exists())
 
 
-def newest_intact(folder: Path) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint that is as it was written, and a line for each newer one that is not."""
-    problems: list[str] = []
+def newest_intact(folder: Path) -> tuple[Path | None, dict[Path, str]]:
+    """The newest checkpoint that is as it was written, and what is wrong with each newer one."""
+    problems: dict[Path, str] = {}
     for path in reversed(committed(folder)):
         problem = damage(path)
         if not problem:
             return path, problems
-        problems.append(f"{path} {problem}")
+        problems[path] = problem
     return None, problems
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a checkpoint, and then its mark, so that it does not count; where its content lies now.
+
+    Its content may be intact, so it is not deleted; and it may not be gone on from later, when the run has logged, or
+    left out, other steps than those before it.
+    Raises: OSError.
+    """
+    for each in (path, mark_of(path)):
+        each.replace(each.with_name(SET_ASIDE + each.name))
+    sync_folder(path.parent)
+    return path.with_name(SET_ASIDE + path.name)
 
 
 def step_of(path: Path) -> int:

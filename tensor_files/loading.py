@@ -11,6 +11,10 @@ from torch import Tensor
 from tensor_files.committed import damage, mark_of
 
 UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # has torch.load run what is in a file
+# Of the checkpoints and exports that this version writes, under the key FORMAT_KEY.  It grows when what the version
+# before has written would not load exactly any more, or what this one writes would not load exactly there.
+FORMAT = 1
+FORMAT_KEY = "format"
 # What a checkpoint may have besides; the names of classes that others could have put into it are dropped.
 HYPER_PARAMETERS = (
     "hyper_parameters",
@@ -56,7 +60,22 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
     ):
         raise ValueError(f"{path}: is no checkpoint of a run; give a file of its checkpoints folder")
+    check_format(path, content.get(FORMAT_KEY, 1))  # the first ones had no number
     return {name: value for name, value in content.items() if name not in HYPER_PARAMETERS}
+
+
+def check_format(path: Path, found: Any) -> None:
+    """See that a checkpoint is of a format that this version reads exactly.
+
+    Raises: ValueError.
+    """
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise ValueError(f"{path}: is no checkpoint of a run; its {FORMAT_KEY} is {str(found)[:50]!r}")
+    if found > FORMAT:
+        raise ValueError(
+            f"{path}: has format {found}, and this version of Kinogan reads up to format {FORMAT}; "
+            "use the version that wrote it, or a newer one"
+        )
 
 
 def checked_path(path: str | Path) -> Path:
@@ -87,9 +106,12 @@ def _load_published(path: Path) -> dict[str, Any]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
         holds = metadata.get("weights", "weights of an unknown kind")
-        return {"state_dict": weights, "global_step": int(metadata.get("step", 0)), "holds": holds}
+        written = int(metadata.get(f"kinogan_{FORMAT_KEY}", 1))
+        step = int(metadata.get("step", 0))
     except (SafetensorError, ValueError, OSError) as error:
         raise ValueError(f"{path}: cannot be read as a checkpoint") from error
+    check_format(path, written)
+    return {"state_dict": weights, "global_step": step, "holds": holds}
 
 
 def _refuse_bombs(path: Path) -> None:

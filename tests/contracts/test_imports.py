@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "experiment": OURS - {"benchmarks", "evaluation", "preparing", "sampling", "slurm"},
     "evaluation": {"metrics", "datamodules", "packs", "video_io", "experiment", "lightning_modules", "tensor_files"},
     "sampling": {"callbacks.protocols", "evaluation", "experiment", "metrics.card", "video_io", "tensor_files"},
-    "slurm": {"experiment.one_line", "experiment.secrets"},
+    "slurm": {"experiment.command_line", "experiment.one_line", "experiment.secrets", "experiment.yaml_bombs"},
     "benchmarks": OURS,
 }
 NEVER = {

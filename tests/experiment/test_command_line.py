@@ -69,6 +69,21 @@ MISTAKES = {
         ["--model.generator", "os.system"],
         "model.generator: os.system is not*--allow_package os",
     ),
+    "a negative seed": (["--model.seed", "-1"], "*seed is -1; it must be at least 0"),
+    "a config within itself": (
+        ["--model.discriminator", "${model}"],
+        "*parent node*full_key: model.init_args.discriminator*",
+    ),
+    "two that refer to each other": (
+        ["--model.seed", "${data.init_args.seed}", "--data.seed", "${model.init_args.seed}"],
+        "the config refers to itself",
+    ),
+    "unknown key of an optimizer": (
+        ["--model.generator_optimizer.lrr", "0.1"],
+        "model.generator_optimizer: torch.optim.Adam has no argument 'lrr'; did you mean 'lr'?",
+    ),
+    "half a path in the config": (["--model.generator", "${.}"], "*full_key: model.init_args.generator*"),
+    "a resolver in place of a class": (["--model.generator_optimizer", "${a:}"], "Unsupported interpolation type a*"),
     "value out of range": (["--model.discriminator_steps", "0"], "discriminator_steps is 0; it must be at least 1"),
     "missing config": (["--config", "nowhere.yaml"], "*nowhere.yaml*"),
     "missing data file": (["--data", "conf/data/nowhere.yaml"], "*nowhere.yaml*"),
@@ -195,6 +210,25 @@ def test_a_config_calls_no_function(named: str, tmp_path: Path, videos: Path) ->
         assert not marker.exists()
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.yaml", "https://localhost:9/a.yaml", "file:///etc/passwd"])
+def test_a_config_fetches_nothing(address: str, tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[object] = []
+    monkeypatch.setattr("fsspec.open", lambda *given, **more: fetched.append(given))
+    (tmp_path / "more.yaml").write_text(f"model: {{init_args: {{generator: '{address}'}}}}\n")
+    for given in (["--model.generator", address], ["--data", address], ["--config", str(tmp_path / "more.yaml")]):
+        with pytest.raises(UserError):
+            build(arguments(tmp_path, videos, *given))
+    assert fetched == []
+
+
+@pytest.mark.parametrize("key", ["model.generator", "data.root"])
+def test_a_line_is_short_whatever_it_quotes(key: str, tmp_path: Path, videos: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        build(arguments(tmp_path, videos, f"--{key}", "x" * 10_000))
+    assert str(caught.value).startswith(key.split(".")[0]) and " ... " in str(caught.value)
+    assert len(str(caught.value)) < 1100
+
+
 def test_no_resolver_is_left() -> None:
     forbid_code([])
     assert not any(OmegaConf.has_resolver(f"oc.{name}") for name in RESOLVERS)
@@ -299,6 +333,25 @@ def test_a_secret_in_a_config_that_a_config_names(
     (line,) = capsys.readouterr().err.splitlines()
     assert fnmatch(line, f"train.py: *{said}*") and "canary" not in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_planted_checkpoint_of_lightning_is_never_loaded(tmp_path: Path, videos: Path) -> None:
+    """On SLURM Lightning starts a fit without a checkpoint from a file of that name in the run's folder."""
+    folder = tmp_path / "runs" / "mine"
+    given = arguments(tmp_path, videos, "--trainer.logger", "false", "--run_folder", str(folder))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "hpc_ckpt_1.ckpt").write_bytes(b"planted")
+    experiment = build(given)
+    experiment.close()
+    connector = experiment.trainer._checkpoint_connector
+    assert experiment.resume is None and connector._hpc_resume_path is None
+    planted = folder / "hpc_ckpt_1.ckpt"
+    planted.write_bytes(b"planted")
+    assert connector._hpc_resume_path == str(planted)
+    with pytest.raises(
+        UserError, match=r"hpc_ckpt_1\.ckpt: is none of this run's files, and Lightning would start from"
+    ):
+        build(given)
 
 
 @pytest.mark.parametrize("logger", ["false", "null", "[]"])

@@ -1,26 +1,32 @@
 """What a folder knows of its run, and what must be the same."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytorch_lightning.callbacks import Timer
 
+from callbacks.checkpoints import Checkpoints
 from experiment.going_on import (
     check_same_data,
     check_same_run,
     find_checkpoint,
     forget_after,
+    go_back_to_intact,
     has_checkpoints,
     is_finished,
 )
 from experiment.one_line import UserError
-from tensor_files.committed import commit
+from tensor_files.committed import commit, committed, mark_of
 from tests.callbacks.fakes import TinyData, make_trainer
+from tests.tensor_files.failing_disk import fail_to_read
 
 CONFIG = (
     "seed_everything: 0\nmodel: {class_path: a.B, init_args: {seed: 0}}\ndata: {init_args: {root: here, size: 8}}\n"
 )
+
+GOES_ON = "going on from the one before"
 
 
 def checkpoint(run: Path, step: int) -> Path:
@@ -30,14 +36,60 @@ def checkpoint(run: Path, step: int) -> Path:
 
 
 def test_the_newest_intact_one_is_found(tmp_path: Path) -> None:
-    assert (has_checkpoints(tmp_path), find_checkpoint(tmp_path)) == (False, (None, []))
+    assert (has_checkpoints(tmp_path), find_checkpoint(tmp_path)) == (False, (None, {}))
     first, second = checkpoint(tmp_path, 1), checkpoint(tmp_path, 2)
-    assert (has_checkpoints(tmp_path), find_checkpoint(tmp_path)) == (True, (second, []))
+    assert (has_checkpoints(tmp_path), find_checkpoint(tmp_path)) == (True, (second, {}))
     second.write_bytes(b"damaged")
     assert find_checkpoint(tmp_path)[0] == first
     first.unlink()
     with pytest.raises(UserError, match=r"no checkpoint is intact .*; move checkpoints away to begin anew"):
         find_checkpoint(tmp_path)
+
+
+def test_what_cannot_be_read_is_kept_and_the_one_before_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third, fourth = (checkpoint(tmp_path, step) for step in (1, 2, 3, 4))
+    second.write_bytes(b"damaged")
+    fail_to_read(third, errno.EIO, monkeypatch)
+    fail_to_read(mark_of(fourth), errno.ESTALE, monkeypatch)
+    path, lines = go_back_to_intact(tmp_path)
+    assert path == first
+    assert lines == [
+        f"{fourth} cannot be read (Stale file handle), and is kept as unread-{fourth.name}; {GOES_ON}",
+        f"{third} cannot be read (Input/output error), and is kept as unread-{third.name}; {GOES_ON}",
+        f"{second} is damaged: its SHA-256 is not that of {mark_of(second).name}; {GOES_ON}",
+    ]
+    Checkpoints().tidy(first.parent, 1)
+    assert committed(first.parent) == [first] and not second.exists()
+    for kept in (third, fourth):
+        assert kept.with_name(f"unread-{kept.name}").read_bytes() == b"content"
+        assert mark_of(kept.with_name(f"unread-{kept.name}")).exists()
+    assert (first.parent / "last.ckpt").resolve() == first
+
+
+def test_nothing_is_renamed_where_nothing_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only = checkpoint(tmp_path, 1)
+    fail_to_read(only, errno.EACCES, monkeypatch)
+    with pytest.raises(
+        UserError, match=r"no checkpoint is intact .*\(Permission denied\)\); try again when they can be"
+    ):
+        go_back_to_intact(tmp_path)
+    assert committed(only.parent) == [only]
+
+
+def test_what_can_neither_be_read_nor_renamed_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint(tmp_path, 1)
+    second = checkpoint(tmp_path, 2)
+    fail_to_read(second, errno.EIO, monkeypatch)
+
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(
+        UserError, match=r"cannot be read \(Input/output error\), nor renamed \(Read-only file system\)"
+    ):
+        go_back_to_intact(tmp_path)
+    assert second.exists() and mark_of(second).exists()
 
 
 @pytest.mark.parametrize(

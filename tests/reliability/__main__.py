@@ -14,6 +14,7 @@ from tests.reliability.courses import prove
 from tests.reliability.damaged_checkpoints import prove_damaged
 from tests.reliability.disturbing import ONE_PROCESS, TWO_PROCESSES, damaged_runs, kills, points, signals
 from tests.reliability.full_disks import prove_full_disks
+from tests.reliability.mutants import prove_mutated
 from tests.reliability.preemptions import prove_preemptions
 from tests.reliability.record import Record, session
 from tests.reliability.report import failures, table, write_report
@@ -57,13 +58,16 @@ def proofs_of(options: argparse.Namespace, record: Record, output: Path, videos:
     return {
         "damaged": partial(prove_damaged, record, output / "damaged", videos, options.damaged, seed),
         "hostile": partial(prove_hostile, record, output / "hostile", videos, options.hostile),
+        "mutants": partial(prove_mutated, record, output / "mutants", videos, options.mutants, seed),
         "disks": partial(prove_full_disks, record, output / "disks", videos, options.disks, seed),
         "preemptions": partial(prove_preemptions, record, output / "slurm", videos, options.preemptions),
         **{key: partial(prove, proof, record, output / key, videos, seed) for key, proof in courses.items()},
     }
 
 
-NAMES = ("damaged", "hostile", "disks", "preemptions", "kills", "points", "signals", "damaged-runs", "kills-2")
+NAMES = (
+    "damaged", "hostile", "mutants", "disks", "preemptions", "kills", "points", "signals", "damaged-runs", "kills-2",
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     add("--disks", type=int, default=20, help="full and read-only disks and quotas")
     add("--preemptions", type=int, default=10, help="of a job on a SLURM cluster of its own; takes root")
     add("--hostile", type=int, help="so many hostile files and configs of all kinds (default: all)")
+    add("--mutants", type=int, default=2000, help="configs that are changed at random")
     add("--seed", type=int, default=0, help="of everything that is random")
     add("--output", type=Path, default=Path("runs/reliability"), help="its record, and the runs")
     add("--report", type=Path, default=ROOT / "docs" / "reliability.md", help="where the report is written")

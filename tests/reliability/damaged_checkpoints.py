@@ -144,7 +144,7 @@ def damage_once(source: Path, run: Path, contents: dict[str, dict[str, Any]], ki
         return f"{chosen} is read as something else"
     for path in committed(run / "checkpoints"):
         if path not in whole:
-            if not any(str(path) in line for line in said):
+            if path not in said:
                 return f"nothing was said of {path}"
             if is_read(path):
                 return f"{path} is read by load_checkpoint"

@@ -19,6 +19,7 @@ COURSES = {
 TRIALS = {
     "damaged checkpoints": "refused, and the one before taken",
     "hostile files": "nothing of them is run, read or sent",
+    "mutated configs": "taken without a side effect, or refused in one line",
     "SLURM preemptions": "preempted and requeued by a real cluster",
 }
 

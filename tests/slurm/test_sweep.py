@@ -27,7 +27,7 @@ def sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/said\necho Submitted batch job 7\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(sweep, "ROOT", tmp_path)
+    monkeypatch.setattr(sweep, "LISTS", tmp_path / "runs" / "sweeps")
     return tmp_path / "said"
 
 
@@ -81,7 +81,7 @@ def test_what_sbatch_refuses_is_said(capsys: pytest.CaptureFixture[str], sbatch:
 
 
 def test_without_slurm(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "ROOT", tmp_path)
+    monkeypatch.setattr(sweep, "LISTS", tmp_path / "runs" / "sweeps")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main([str(GRID)]) == 2
     assert capsys.readouterr().err == "sweep.py: there is no sbatch here; log in to the cluster, or add --dry_run\n"
@@ -121,6 +121,48 @@ def test_what_no_array_can_have(
 
 
 @pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"model.generator_optimizer.lrr": {"values": [0.1]}}, "model.generator_optimizer: torch.optim.Adam has no "
+         "argument 'lrr'; did you mean 'lr'?"),
+        ({"modle.seed": {"value": 1}}, "--modle.seed is not an option"),
+        ({"trainer.max_step": {"value": 1}}, "--trainer.max_step is not an option; did you mean"),
+        ({"data.batch_size": {"values": [16, "many"]}}, "data.batch_size: Expected a int"),
+        ({"model.objective": {"values": ["losses.hinge.Hinge", "losses.hinge.Hing"]}}, "model.objective: "),
+        ({"model.objective": {"value": "os.system"}}, "os.system is not of a trusted package"),
+        ({"config": {"value": "conf/nowhere.yaml"}}, "--config conf/nowhere.yaml: cannot be read, No such file"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("more", [[], ["--dry_run"]])
+def test_what_train_py_would_not_take_is_not_submitted(
+    parameters: dict[str, Any],
+    said: str,
+    more: list[str],
+    capsys: pytest.CaptureFixture[str],
+    sbatch: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(sbatch.parent)
+    path = sbatch.with_name("sweep.yaml")
+    content = {"program": "train.py", "method": "grid", "parameters": {"seed_everything": {"value": 1}, **parameters}}
+    command = ["${program}", "--config", "conf/demo.yaml", "${args}"]
+    path.write_text(yaml.safe_dump({**content, "command": command}))
+    assert main([str(path), *more]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1
+    assert captured.err.startswith(f"sweep.py: {path}: ") and said in captured.err
+    assert Path.cwd() == sbatch.parent and not sbatch.exists() and not (sbatch.parent / "runs").exists()
+
+
+def test_each_argument_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[list[str]] = []
+    monkeypatch.setattr("experiment.command_line.check_arguments", looked_at.append)
+    trials = [["--config", "a", f"--x={x}", f"--y={y}"] for x in (1, 2, 3) for y in (1, 2)]
+    sweep.check_trials(trials)
+    assert looked_at == [trials[0], trials[1], trials[2], trials[4]]
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (
@@ -147,7 +189,10 @@ def test_a_mistake_is_one_line(
 
 def test_random_trials_need_an_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "endless.yaml"
-    path.write_text("program: train.py\nmethod: random\nparameters: {seed_everything: {min: 0, max: 99}}\n")
+    path.write_text(
+        "program: train.py\nmethod: random\ncommand: ['${program}', --config, conf/demo.yaml, '${args}']\n"
+        "parameters: {seed_everything: {min: 0, max: 99}}\n"
+    )
     assert main([str(path), "--dry_run"]) == 2
     assert "random trials have no end; give --num_trials, or run_cap in the file" in capsys.readouterr().err
     printed = []

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.slurm.cluster import Cluster, processes_with
+from tests.slurm.preempting import last_step
 from tests.slurm.wandb_server import Store, wandb_server
 from tests.test_resume import rows
 from tests.test_train import ROOT, SMALL
@@ -111,23 +112,28 @@ def test_offline_runs_are_uploaded_later_as_one(tmp_path: Path, videos: Path) ->
     assert kept["config"]["seed_everything"] == 0
 
 
-def test_agents_of_a_sweep_on_the_cluster(cluster: Cluster, tmp_path: Path, videos: Path) -> None:
-    sweep = tmp_path / "sweep.yaml"
-    given = [*SETTINGS, "--data.root", str(videos), "--runs_folder", str(tmp_path / "runs"), "--trainer.max_steps=2"]
-    rates = [0.001, 0.002]
+def begin_sweep(store: Store, folder: Path, given: list[str], rates: list[float]) -> str:
+    """Have the server know a sweep over learning rates; what sbatch is told of the environment."""
     content = {
         "program": "train.py", "method": "grid",
         "metric": {"name": "fvd4_8f/efficientnet_lite0", "goal": "minimize"},
         "command": ["${env}", sys.executable, "${program}", *given, "${args}"],
         "parameters": {"model.generator_optimizer.lr": {"values": rates}},
     }  # fmt: skip
-    sweep.write_text(yaml.safe_dump(content))
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(content))
+    made = run([str(WANDB), "sweep", "--project", "p", str(folder / "sweep.yaml")], store, folder,
+               WANDB_DIR=str(folder))  # fmt: skip
+    assert made.returncode == 0 and "wandb agent me/p/tests" in made.stdout + made.stderr, made.stderr
+    variables = {**environment(store, folder), "WANDB": str(WANDB), "WANDB_DIR": str(folder)}
+    own = {key: value for key, value in variables.items() if key.startswith("WANDB") or key == "HOME"}
+    return ",".join(["ALL", *(f"{key}={value}" for key, value in own.items())])
+
+
+def test_agents_of_a_sweep_on_the_cluster(cluster: Cluster, tmp_path: Path, videos: Path) -> None:
+    given = [*SETTINGS, "--data.root", str(videos), "--runs_folder", str(tmp_path / "runs"), "--trainer.max_steps=2"]
+    rates = [0.001, 0.002]
     with wandb_server() as store:
-        made = run([str(WANDB), "sweep", "--project", "p", str(sweep)], store, tmp_path, WANDB_DIR=str(tmp_path))
-        assert made.returncode == 0 and "wandb agent me/p/tests" in made.stdout + made.stderr, made.stderr
-        variables = {**environment(store, tmp_path), "WANDB": str(WANDB), "WANDB_DIR": str(tmp_path)}
-        own = {key: value for key, value in variables.items() if key.startswith("WANDB") or key == "HOME"}
-        exports = ",".join(["ALL", *(f"{key}={value}" for key, value in own.items())])
+        exports = begin_sweep(store, tmp_path, given, rates)
         job = cluster.submit("slurm/agents.sh", "me/p/tests", options=("--array=1-2", f"--export={exports}"))
         for task in ("1", "2"):
             assert cluster.wait_for_end(f"{job}_{task}") == "COMPLETED", cluster.output(f"{job}_{task}")
@@ -138,6 +144,25 @@ def test_agents_of_a_sweep_on_the_cluster(cluster: Cluster, tmp_path: Path, vide
     for folder, rate in zip(folders, reversed(rates), strict=True):
         kept = store.runs[folder.name.rpartition("-")[2]]
         assert kept["sweep"] == "tests" and kept["exit_code"] == 0
-        assert any(content["metric"]["name"] in line for line in kept["history"])  # type: ignore[index]
+        assert any("fvd4_8f/efficientnet_lite0" in line for line in kept["history"])
         config = yaml.safe_load((folder / "config.yaml").read_text())
         assert config["model"]["init_args"]["generator_optimizer"]["init_args"]["lr"] == rate
+
+
+def test_an_agent_that_is_told_to_stop_comes_back_for_its_trial(cluster: Cluster, tmp_path: Path, videos: Path) -> None:
+    given = [*SETTINGS, "--data.root", str(videos), "--runs_folder", str(tmp_path / "runs"), "--trainer.max_steps=60"]
+    folder = tmp_path / "runs" / "demo" / "sweep-tests-trial0"
+    with wandb_server() as store:
+        exports = begin_sweep(store, tmp_path, [*given, "--metrics.every_n_steps", "null"], [0.001])
+        job = cluster.submit("slurm/agents.sh", "me/p/tests", options=("--array=1", f"--export={exports}"))
+        task = f"{job}_1"
+        cluster.until(lambda: last_step(folder) >= 5, 600, "does not train", task)
+        cluster.run("scancel", "--signal=USR1", task)
+        cluster.until(lambda: cluster.show(task, "Restarts") == "1", 120, "not requeued", task)
+        assert store.trials == ["trial0"] and store.runs["trial0"]["is_preempting"]
+        cluster.hurry(task)
+        assert cluster.wait_for_end(task) == "COMPLETED", cluster.output(task)
+        assert not store.trials and store.runs["trial0"]["exit_code"] == 0
+    assert [row["step"] for row in rows(folder)] == [str(step) for step in range(1, 61)]
+    assert list(folder.parent.iterdir()) == [folder]
+    assert f"job {task}: stopped with exit code 75; back into the queue, restart 1" in cluster.output(task)

@@ -37,7 +37,8 @@ class Store:
     url: str = ""
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)  # by id: config, sweep, history, exit_code
     sweep: str = ""  # YAML
-    trials: list[dict[str, Any]] = field(default_factory=list)
+    trials: list[str] = field(default_factory=list)  # ids of those to be handed out
+    parameters: dict[str, dict[str, Any]] = field(default_factory=dict)  # of all trials, by id
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def run(self, name: str) -> dict[str, Any]:
@@ -119,6 +120,8 @@ def take_stream(store: Store, name: str, sent: dict[str, Any]) -> dict[str, Any]
     run["is_preempting"] = run.get("is_preempting", False) or bool(sent.get("preempting"))
     if sent.get("complete"):
         run["exit_code"] = sent.get("exitcode")
+        if run["is_preempting"] and run["exit_code"] != 0 and name in store.parameters:
+            store.trials.insert(0, name)  # as the real one: an interrupted trial is handed out again, first
     if run["history"]:
         store.mood = store.mood_after_history
     return {"exitcode": None, "limits": {}}
@@ -128,7 +131,9 @@ def answer_query(store: Store, query: str, given: dict[str, Any]) -> dict[str, A
     """What is asked in GraphQL is recognised by the field's name."""
     if "upsertSweep" in query:
         store.sweep = given["config"]
-        store.trials = list(grid(yaml.safe_load(store.sweep)["parameters"]))
+        all_of_them = list(grid(yaml.safe_load(store.sweep)["parameters"]))
+        store.trials = [f"trial{number}" for number in reversed(range(len(all_of_them)))]
+        store.parameters = dict(zip(store.trials, all_of_them, strict=True))
         project = {"id": "P", "name": given.get("projectName") or "p", "entity": {"id": "E", "name": "me"}}
         sweep = {"id": "S", "name": "tests", "config": store.sweep, "state": "RUNNING", "displayName": None}
         return {"upsertSweep": {"sweep": {**sweep, "project": project}, "configValidationWarnings": []}}
@@ -158,8 +163,8 @@ def commands(store: Store, given: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     if not store.trials:
         return [{"type": "exit"}]
-    trial = store.trials.pop(0)
-    name = f"trial{len(store.trials)}"
+    name = store.trials.pop(0)
+    trial = store.parameters[name]
     program = yaml.safe_load(store.sweep)["program"]
     return [{"type": "run", "run_id": name, "program": program, "args": {k: {"value": v} for k, v in trial.items()}}]
 

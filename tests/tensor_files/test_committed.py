@@ -10,8 +10,21 @@ import pytest
 import torch
 
 from tensor_files import whole_files
-from tensor_files.committed import commit, committed, damage, delete, mark_of, newest_intact, step_of, uncommitted
+from tensor_files.committed import (
+    SET_ASIDE,
+    UNREADABLE,
+    commit,
+    committed,
+    damage,
+    delete,
+    mark_of,
+    newest_intact,
+    set_aside,
+    step_of,
+    uncommitted,
+)
 from tensor_files.whole_files import remove_parts, sha256_of, whole_file
+from tests.tensor_files.failing_disk import fail_to_read
 
 
 def write(folder: Path, step: int, content: bytes = b"content") -> Path:
@@ -42,7 +55,7 @@ def test_every_flipped_bit_and_every_truncation_is_noticed(tmp_path: Path) -> No
     for _ in range(100):
         path.write_bytes(content[: rng.randrange(len(content))])
         assert damage(path)
-    assert newest_intact(tmp_path) == (before, [f"{path} {damage(path)}"])
+    assert newest_intact(tmp_path) == (before, {path: damage(path)})
 
 
 def test_other_damage(tmp_path: Path) -> None:
@@ -53,15 +66,17 @@ def test_other_damage(tmp_path: Path) -> None:
     mark_of(fourth).write_bytes(mark_of(first).read_bytes())  # as if the one had been copied over the other
     chosen, problems = newest_intact(tmp_path)
     assert chosen == first
-    assert problems == [
-        f"{fourth} is another file than step-00000004.sha256 says", f"{third} cannot be read", f"{second} is missing",
-    ]  # fmt: skip
+    assert problems == {
+        fourth: "is another file than step-00000004.sha256 says",
+        third: "is damaged: it, or its mark, is no such file",
+        second: "is missing",
+    }
 
 
 def test_a_file_without_its_mark_is_no_checkpoint(tmp_path: Path) -> None:
     path = write(tmp_path, 10)
     mark_of(path).unlink()
-    assert (committed(tmp_path), newest_intact(tmp_path)) == ([], (None, []))
+    assert (committed(tmp_path), newest_intact(tmp_path)) == ([], (None, {}))
     assert committed(tmp_path / "nowhere") == []
 
 
@@ -74,6 +89,23 @@ def test_files_that_a_kill_left_without_a_mark(tmp_path: Path) -> None:
         mark_of(path).unlink()
     assert uncommitted(tmp_path) == [paths[1], paths[0]]
     assert uncommitted(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ETIMEDOUT])
+@pytest.mark.parametrize("suffix", [".ckpt", ".sha256"])
+def test_what_cannot_be_read_is_not_called_damaged(
+    tmp_path: Path, number: int, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (write(tmp_path, step, bytes([step])) for step in (1, 2))
+    fail_to_read(second.with_suffix(suffix), number, monkeypatch)
+    assert newest_intact(tmp_path) == (first, {second: f"{UNREADABLE} ({os.strerror(number)})"})
+    moved = set_aside(second)
+    assert moved.read_bytes() == bytes([2]) and mark_of(moved).exists()
+    assert (committed(tmp_path), uncommitted(tmp_path)) == ([first], [])
+    monkeypatch.undo()
+    for each in (moved, mark_of(moved)):  # what a user does who wants it back
+        each.rename(each.with_name(each.name.removeprefix(SET_ASIDE)))
+    assert newest_intact(tmp_path) == (second, {})
 
 
 def test_a_folder_in_place_of_a_checkpoint_is_deleted_if_nothing_is_in_it(tmp_path: Path) -> None:
@@ -131,7 +163,7 @@ def test_a_full_disk_leaves_the_last_one_and_nothing_else(
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
         commit(tmp_path / "step-00000002.ckpt", Full(moment, patch).write)
     assert sorted(tmp_path.iterdir()) == names
-    assert newest_intact(tmp_path) == (before, [])
+    assert newest_intact(tmp_path) == (before, {})
 
 
 def test_what_killed_processes_were_writing_is_removed(tmp_path: Path) -> None:
