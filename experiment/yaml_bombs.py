@@ -1,5 +1,6 @@
 """YAML that a parser would choke on is refused before one walks through it, and a config's file by its name."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,8 @@ def refuse_yaml_bomb(text: str) -> str:
     """
     if max(text.count("["), text.count("{"), text.count("- "), text.count(":")) > DEEPEST:
         _refuse_depth(text)
+    if text.count("${") > DEEPEST:
+        _refuse_references(text)
     if "&" in text and "*" in text:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is not None and (values := _size(root, {})) > MOST_VALUES:
@@ -56,6 +59,18 @@ def _refuse_depth(text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise yaml.YAMLError(f"its values lie more than {DEEPEST} levels deep in each other")
+
+
+def _refuse_references(text: str) -> None:
+    """Count levels of references in references, which OmegaConf takes minutes for.
+
+    Raises: yaml.YAMLError.
+    """
+    depth = 0
+    for token in re.findall(r"\$\{|\}", text):
+        depth = depth + 1 if token == "${" else max(depth - 1, 0)
+        if depth > DEEPEST:
+            raise yaml.YAMLError(f"its references lie more than {DEEPEST} levels deep in each other")
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:

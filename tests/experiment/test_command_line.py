@@ -76,7 +76,7 @@ MISTAKES = {
     ),
     "two that refer to each other": (
         ["--model.seed", "${data.init_args.seed}", "--data.seed", "${model.init_args.seed}"],
-        "the config refers to itself",
+        "Recursive interpolation detected; full_key: model.init_args.seed*",
     ),
     "unknown key of an optimizer": (
         ["--model.generator_optimizer.lrr", "0.1"],

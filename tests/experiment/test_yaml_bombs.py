@@ -41,6 +41,7 @@ def test_train_says_it_in_a_line(tmp_path: Path) -> None:
 NESTED = {
     "lists": lambda depth: "[" * depth + "]" * depth,
     "mappings": lambda depth: "{a: " * depth + "1" + "}" * depth,
+    "references": lambda depth: "${" * depth + "a" + "}" * depth,
     "dashes": lambda depth: "- " * depth + "1",
     "lines": lambda depth: "".join(f"{' ' * level}a:\n" for level in range(depth)),
 }
