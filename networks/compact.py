@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks.base import Discriminator, Generator, Judgement, Latents, View
+from networks.base import Discriminator, Generator, Judgement, Latents, View, pick_frames
+from networks.frame_networks import ImageDiscriminatorNetwork, check_clips, distinct_frames
 
 CHANNELS_LAST = torch.channels_last_3d  # the layout in which CPUs and GPUs convolve fastest
+LAYOUTS = {4: torch.channels_last, 5: CHANNELS_LAST}
 
 
 class CompactGenerator(Generator):
@@ -117,9 +119,12 @@ class DoublingConv3d(nn.Module):
 
 
 class CompactDiscriminator(Discriminator):
-    """Strided 3-D convolutions to one logit; no norm, so that clips stay independent, as R1 requires.
+    """Two heads: strided 3-D convolutions see the clip, 2-D ones some random frames of it, as MoCoGAN's and DVD-GAN's.
 
-    | layer, at base_channels 24 | out, at 16 frames of 32x32 |
+    The second head is cheap, and it is what makes single frames sharp.  No norm, so that clips stay independent, as R1
+    requires.
+
+    | layer of the video head, at base_channels 24 | out, at 16 frames of 32x32 |
     |---|---|
     | Conv3d k(3,4,4) s(1,2,2), LeakyReLU | 24, 16, 16, 16 |
     | Conv3d k4 s2, LeakyReLU | 48, 8, 8, 8 |
@@ -127,21 +132,33 @@ class CompactDiscriminator(Discriminator):
     | Conv3d k4 s2, LeakyReLU | 144, 2, 2, 2 |
     | Linear | 1 |
 
-    1,258,297 parameters at the default size.
+    The image head is `networks.frame_networks.ImageDiscriminatorNetwork`, from 48 channels on.  1,632,601 parameters at
+    the default size, 374,304 of them the image head's.
 
     Args:
         num_frames: T, a multiple of 8.
-        size: H = W in pixels, a multiple of 16.
+        size: H = W in pixels, a power of two from 16.
         channels: 3 for RGB.
-        base_channels: channels after the first layer.
+        base_channels: channels after the video head's first layer; the image head has twice as many.
+        num_image_frames: frames of each clip that the image head sees, 1 to T.
 
-    Shapes: (B, channels, num_frames, size, size) in [-1, 1] -> one head, (B,).
-    Raises: ValueError if a size is not such a multiple.
+    Shapes: (B, channels, num_frames, size, size) in [-1, 1], view {"image_frames": (B, num_image_frames) int64} ->
+        heads (B,) of the clip and (B, num_image_frames) of its frames; features of the clip, and means over its frames.
+    Raises: ValueError if a size cannot be judged, or without its view.
     """
 
-    def __init__(self, num_frames: int = 16, size: int = 32, channels: int = 3, base_channels: int = 24) -> None:
+    def __init__(
+        self,
+        num_frames: int = 16,
+        size: int = 32,
+        channels: int = 3,
+        base_channels: int = 24,
+        num_image_frames: int = 8,
+    ) -> None:
         super().__init__()
         last_grid = divided(num_frames, 8, "num_frames") * divided(size, 16, "size") ** 2
+        if not 1 <= num_image_frames <= num_frames:
+            raise ValueError(f"num_image_frames is {num_image_frames}; it must be 1 to {num_frames}")
         first, *widths = [base_channels, base_channels * 2, base_channels * 4, base_channels * 6]
         layers: list[nn.Module] = [
             nn.Conv3d(channels, first, (3, 4, 4), stride=(1, 2, 2), padding=1),
@@ -149,22 +166,40 @@ class CompactDiscriminator(Discriminator):
         ]
         for inputs, outputs in pairwise([first, *widths]):
             layers += [nn.Conv3d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        self.clip_shape = (channels, num_frames, size, size)
+        self.num_image_frames = num_image_frames
         self.layers = nn.Sequential(*layers)
         self.to_logit = nn.Linear(widths[-1] * last_grid, 1)
-        self.num_features = (widths[-1] * last_grid,)
+        self.image_network = ImageDiscriminatorNetwork(size, channels, base_channels * 2, norm="none")
+        self.num_features = (widths[-1] * last_grid, self.image_network.num_features)
         lay_out_channels_last(self)
+
+    def sample_view(self, num_clips: int, rng: torch.Generator) -> View:
+        """Which frames of each clip the image head sees: "image_frames", distinct and ascending."""
+        return {"image_frames": distinct_frames(num_clips, self.clip_shape[1], self.num_image_frames, rng)}
 
     def forward(self, seen: Tensor, labels: Tensor | None = None, view: View | None = None) -> Judgement:
         """See the class; labels are not used."""
+        check_clips(seen, self.clip_shape, self)
+        if not view:
+            raise ValueError("CompactDiscriminator needs a view: which frames to see, from its sample_view")
         features = self.layers(seen.contiguous(memory_format=CHANNELS_LAST)).flatten(1)  # (B, 144 * T/8 * H/16 * W/16)
-        return Judgement((self.to_logit(features).squeeze(1),), (features,))
+        frames = (
+            pick_frames(seen, view["image_frames"]).transpose(1, 2).flatten(0, 1)
+        )  # (B * num_image_frames, C, H, W)
+        image_logits, image_features = self.image_network(frames.contiguous(memory_format=torch.channels_last))
+        per_clip = (len(seen), self.num_image_frames)
+        return Judgement(
+            (self.to_logit(features).squeeze(1), image_logits.reshape(per_clip)),
+            (features, image_features.unflatten(0, per_clip).mean(dim=1)),
+        )
 
 
 def lay_out_channels_last(network: nn.Module) -> None:
-    """Store the weights of 3-D convolutions in the layout that their inputs have."""
+    """Store the weights of convolutions in the layout that their inputs have."""
     for parameter in network.parameters():
-        if parameter.dim() == 5:
-            parameter.data = parameter.data.contiguous(memory_format=CHANNELS_LAST)
+        if parameter.dim() in LAYOUTS:
+            parameter.data = parameter.data.contiguous(memory_format=LAYOUTS[parameter.dim()])
 
 
 def pad_time(features: Tensor) -> Tensor:

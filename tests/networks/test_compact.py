@@ -2,22 +2,28 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from networks.base import Judgement
 from networks.compact import CompactDiscriminator, CompactGenerator, Doubling, DoublingConv3d, pad_time
+
+
+def judged(discriminator: CompactDiscriminator, clips: torch.Tensor) -> Judgement:
+    return discriminator(clips, view=discriminator.sample_view(len(clips), torch.Generator().manual_seed(0)))
 
 
 def latents(generator: CompactGenerator, num_videos: int = 2) -> dict[str, torch.Tensor]:
     return generator.sample_latents(num_videos, torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize(("num_frames", "size"), [(16, 32), (8, 16), (24, 48)])
+@pytest.mark.parametrize(("num_frames", "size"), [(16, 32), (8, 16), (24, 64)])
 def test_shapes_and_range(num_frames: int, size: int) -> None:
     generator = CompactGenerator(num_frames, size, base_channels=4)
     videos = generator(latents(generator))
     assert videos.shape == (2, 3, num_frames, size, size) == (2, *generator.video_shape)
     assert videos.abs().max() <= 1
-    ((logits,), (features,), _) = (discriminator := CompactDiscriminator(num_frames, size, base_channels=4))(videos)
-    assert features.shape == (2, *discriminator.num_features)
-    assert logits.shape == (2,)
+    discriminator = CompactDiscriminator(num_frames, size, base_channels=4, num_image_frames=3)
+    logits, features, _ = judged(discriminator, videos)
+    assert [each.shape for each in logits] == [(2,), (2, 3)]
+    assert [each.shape for each in features] == [(2, number) for number in discriminator.num_features]
 
 
 def test_the_tables_in_the_docstrings() -> None:
@@ -26,7 +32,7 @@ def test_the_tables_in_the_docstrings() -> None:
     for block in [*generator.blocks, generator.last_doubling, *discriminator.layers[::2]]:
         block.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
     with torch.no_grad():
-        discriminator(generator(latents(generator)))
+        judged(discriminator, generator(latents(generator)))
     assert shapes == [
         (96, 4, 8, 8),
         (48, 8, 16, 16),
@@ -40,18 +46,41 @@ def test_the_tables_in_the_docstrings() -> None:
 
 def test_parameter_counts() -> None:
     counts = [sum(p.numel() for p in network.parameters()) for network in (CompactGenerator(), CompactDiscriminator())]
-    assert counts == [819_811, 1_258_297]
+    assert counts == [819_811, 1_632_601]
 
 
 def test_the_discriminator_keeps_clips_apart() -> None:
-    discriminator = CompactDiscriminator(8, 16, base_channels=4)
-    clips = torch.rand(3, 3, 8, 16, 16)
-    torch.testing.assert_close(discriminator(clips).logits[0][:1], discriminator(clips[:1]).logits[0])
+    discriminator, clips = CompactDiscriminator(8, 16, base_channels=4), torch.rand(3, 3, 8, 16, 16)
+    view = discriminator.sample_view(3, torch.Generator().manual_seed(0))
+    together = discriminator(clips, view=view)
+    alone = discriminator(clips[:1], view={"image_frames": view["image_frames"][:1]})
+    torch.testing.assert_close([each[:1] for each in together.logits], list(alone.logits))
+    torch.testing.assert_close([each[:1] for each in together.features], list(alone.features))
+
+
+def test_each_head_sees_what_is_its_own() -> None:
+    discriminator = CompactDiscriminator(8, 16, base_channels=4, num_image_frames=4)
+    clips = torch.rand(2, 3, 8, 16, 16)
+    view = {"image_frames": torch.tensor([[1, 3, 4, 6], [0, 2, 5, 7]])}
+    other = clips.clone()
+    other[0, :, [0, 2, 5, 7]] += 1  # frames of the first clip that its image head does not see
+    other[1, :, 2] += 1  # one that it sees of the second
+    before, after = (discriminator(each, view=view).logits for each in (clips, other))
+    assert (before[0] != after[0]).all()
+    assert (before[1] != after[1]).tolist() == [[False] * 4, [False, True, False, False]]
+
+
+def test_which_frames_the_image_head_sees() -> None:
+    rng = torch.Generator().manual_seed(0)
+    frames = CompactDiscriminator(16, 16, base_channels=4).sample_view(500, rng)["image_frames"]
+    assert frames.shape == (500, 8)
+    assert (frames.diff(dim=1) > 0).all()
+    assert frames.unique().tolist() == list(range(16))
 
 
 def test_gradients_reach_every_parameter() -> None:
     generator, discriminator = CompactGenerator(8, 16, base_channels=4), CompactDiscriminator(8, 16, base_channels=4)
-    discriminator(generator(latents(generator))).logits[0].sum().backward()
+    sum(logits.sum() for logits in judged(discriminator, generator(latents(generator))).logits).backward()
     for network in (generator, discriminator):
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
@@ -91,3 +120,14 @@ def test_sizes_that_cannot_be_made(network: type) -> None:
         network(size=50)
     with pytest.raises(ValueError, match="num_frames is 12"):
         network(num_frames=12)
+
+
+def test_what_the_discriminator_cannot_judge() -> None:
+    with pytest.raises(ValueError, match=r"size is 48; .* powers of two from 16"):
+        CompactDiscriminator(size=48)
+    with pytest.raises(ValueError, match="num_image_frames is 17; it must be 1 to 16"):
+        CompactDiscriminator(num_image_frames=17)
+    with pytest.raises(ValueError, match="needs a view"):
+        CompactDiscriminator(8, 16)(torch.zeros(1, 3, 8, 16, 16))
+    with pytest.raises(ValueError, match=r"\(3, 8, 32, 32\) given; CompactDiscriminator is made for \(3, 8, 16, 16\)"):
+        CompactDiscriminator(8, 16)(torch.zeros(1, 3, 8, 32, 32))
