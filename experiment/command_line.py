@@ -18,7 +18,7 @@ from experiment.run_folder import CONFIG, is_saved_config, make_run_folder, remo
 from experiment.run_lock import lock_run_folder, unlock
 from experiment.secrets import refuse_secrets, refuse_secrets_in
 from experiment.start_elsewhere import check_is_checkpoint, check_started_from, note_start
-from experiment.yaml_bombs import check_config_file
+from experiment.yaml_bombs import check_config_file, refuse_bombs
 from tensor_files.starting_points import weights_come_later
 from tensor_files.whole_files import remove_parts, whole_file
 
@@ -106,6 +106,7 @@ def take_apart(arguments: list[str]) -> tuple[argparse.Namespace, list[str], lis
     refuse_secrets(arguments)
     options, rest = parse_own_options(arguments)
     forbid_code(options.allow_package)
+    refuse_bombs(rest)
     configs = config_files(rest)
     for path in configs:
         check_config_file(path)

@@ -1,6 +1,7 @@
 """YAML that a parser would choke on is refused before one walks through it, and a config's file by its name."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -26,6 +27,22 @@ def refuse_yaml_bomb(text: str) -> str:
         if root is not None and (values := _size(root, {})) > MOST_VALUES:
             raise yaml.YAMLError(f"its aliases mean {values} values, and a config has {MOST_VALUES} at most")
     return text
+
+
+def refuse_bombs(arguments: Sequence[str]) -> None:
+    """See that no argument's value is too large or too deep; whether it is YAML at all, the parsers say.
+
+    Their own reading is not enough: a class's arguments that are refused are written out in the message.
+    Raises: UserError.
+    """
+    for argument in arguments:
+        name, _, value = argument.partition("=") if "=" in argument else ("", "", argument)
+        try:
+            refuse_yaml_bomb(value)
+        except (yaml.MarkedYAMLError, yaml.reader.ReaderError):
+            continue
+        except yaml.YAMLError as error:
+            raise UserError(f"{name or value[:50]}: {error}") from error
 
 
 def check_config_file(path: Path) -> None:

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Timer
 from experiment.command_line import build
 from experiment.one_line import UserError
 from experiment.parsing import RESOLVERS, forbid_code
+from tests.reliability.hostile_files import alias_bomb
 from train import main
 from video_io.writing import write_video
 
@@ -74,6 +75,7 @@ MISTAKES = {
         ["--model.discriminator", "${model}"],
         "*parent node*full_key: model.init_args.discriminator*",
     ),
+    "a bomb as a value": ([f"--data={alias_bomb()}"], "--data: its aliases mean *"),
     "two that refer to each other": (
         ["--model.seed", "${data.init_args.seed}", "--data.seed", "${model.init_args.seed}"],
         "Recursive interpolation detected; full_key: model.init_args.seed*",
