@@ -53,8 +53,12 @@ def reworded(text: str, class_path: str, parser: ArgumentParser) -> str:
     if match := re.search(r"Option '([^']+)' is not accepted", text):
         if inner := re.search(r"Namespace\(class_path='([^']+)'", text):  # of an optimizer, within the class above it
             class_path = inner[1]
-        accepted = signature(import_object(class_path)).parameters if class_path else groups(parser)
-        return f"{class_path or 'a config'} has no argument {match[1]!r}{nearest(match[1], accepted)}"
+        wrong = f"{class_path or 'a config'} has no argument {match[1]!r}"
+        try:
+            accepted = signature(import_object(class_path)).parameters if class_path else groups(parser)
+        except ImportError:  # a class that no config may name, as which Lightning's own arguments are declared
+            return wrong
+        return f"{wrong}{nearest(match[1], accepted)}"
     if match := re.search(r"unrecognized arguments: (\S+)", text):
         accepted = [option for action in parser._actions for option in action.option_strings]
         name = match[1].split("=")[0]

@@ -99,6 +99,8 @@ class ExperimentCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add what depends on other settings: metrics.csv beside any logger, DDP as adversarial training needs it."""
         given = self.config_init["trainer"]
+        if "strategy" not in given:  # "trainer:" and nothing below it has put nothing in the place of the defaults
+            raise ValueError("trainer: has no values; give it some, or leave the key out")
         if given["logger"] is True:
             raise ValueError("trainer.logger is true; give a logger's class_path, or false for metrics.csv alone")
         dashboards = given["logger"] or []
@@ -146,7 +148,8 @@ def forbid_code(more_packages: list[str]) -> None:
     for name in RESOLVERS:
         OmegaConf.clear_resolver(f"oc.{name}")
     read_yaml = get_loader("yaml")
-    set_loader(MODE, lambda text: read_yaml(refuse_yaml_bomb(text)), exceptions=(yaml.YAMLError,))
+    unreadable = (yaml.YAMLError, AttributeError)  # AttributeError: !!timestamp of something else
+    set_loader(MODE, lambda text: read_yaml(refuse_yaml_bomb(text)), exceptions=unreadable)
 
 
 def refuse_functions(value: Any) -> None:

@@ -42,7 +42,7 @@ def refuse_bombs(arguments: Sequence[str]) -> None:
         except (yaml.MarkedYAMLError, yaml.reader.ReaderError):
             continue
         except yaml.YAMLError as error:
-            raise UserError(f"{name or value[:50]}: {error}") from error
+            raise UserError(f"{name or ' '.join(value[:50].split())}: {error}") from error
 
 
 def check_config_file(path: Path) -> None:
@@ -60,8 +60,10 @@ def check_config_file(path: Path) -> None:
         where = error.problem_mark or error.context_mark
         line = f", line {where.line + 1}" if where is not None else ""
         raise UserError(f"--config {path}{line}: {error.problem or 'is no YAML'}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: !!int and !!timestamp of something else
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: !!int of something else
         raise UserError(f"--config {path}: {' '.join(str(error).split())}") from error
+    except AttributeError as error:  # PyYAML's, for !!timestamp of something else
+        raise UserError(f"--config {path}: a value is not what its tag, such as !!timestamp, says") from error
     if not isinstance(content, dict) and content is not None:
         raise UserError(f"--config {path}: is no config, which has keys and values, such as seed_everything: 0")
 

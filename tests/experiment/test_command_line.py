@@ -76,6 +76,11 @@ MISTAKES = {
         "*parent node*full_key: model.init_args.discriminator*",
     ),
     "a bomb as a value": ([f"--data={alias_bomb()}"], "--data: its aliases mean *"),
+    "a bomb as a word of its own": (["--model", alias_bomb()], "*: its aliases mean *"),
+    "an argument of what no config may name": (
+        ["--trainer.plugins", "{nothing: 1}"],
+        "trainer.plugins: *has no argument 'nothing'",
+    ),
     "two that refer to each other": (
         ["--model.seed", "${data.init_args.seed}", "--data.seed", "${model.init_args.seed}"],
         "Recursive interpolation detected; full_key: model.init_args.seed*",
@@ -133,6 +138,16 @@ MISTAKES = {
     "runs in a file": (["--runs_folder", DEMO], f"--runs_folder {DEMO}: no folder can be made there, *"),
     "runs where nothing can be written": (["--runs_folder", "/dev/null/runs"], "--runs_folder /dev/null/runs: no *"),
 }
+
+
+@pytest.mark.parametrize("part", ["trainer", "model", "data", "samples", "seed_everything"])
+def test_a_key_of_a_config_with_nothing_below_it(
+    part: str, tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.yaml").write_text(f"{part}:\n")
+    code = main(arguments(tmp_path, videos, "--config", str(tmp_path / "mine.yaml"), "--trainer.max_steps", "0"))
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert code in (0, 2) and (code == 0 or len(lines) == 1), lines
 
 
 @pytest.mark.parametrize(("given", "expected"), MISTAKES.values(), ids=MISTAKES.keys())

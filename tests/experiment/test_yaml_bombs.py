@@ -64,6 +64,7 @@ def test_what_is_nested_too_deeply_is_refused(nested: Callable[[int], str]) -> N
         (b"a: !!python/object/apply:os.system [x]\n", ", line 1: could not determine a constructor for the tag"),
         (b"a: \xff\n", ": is no text in UTF-8"),
         (b"a: \x00\n", ": unacceptable character #x0000"),
+        (b"a: !!timestamp x\n", ": a value is not what its tag, such as !!timestamp, says"),
         (b"- 1\n", ": is no config, which has keys and values"),
         (b"a: " + b"9" * 5000, ": Exceeds the limit"),
         (b"a: " + b"[" * 20_000, f": its values lie more than {DEEPEST} levels deep"),
