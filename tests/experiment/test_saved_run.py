@@ -26,7 +26,7 @@ def test_model_and_data_without_anything_else(config: dict, tmp_path: Path, monk
     assert model.objective.terms["r1"].weight == 30
     data = build_datamodule(config, root="elsewhere")
     assert isinstance(data, VideoFolder)
-    assert (data.root, data.batch_size) == ("elsewhere", 16)
+    assert (data.root, data.batch_size) == ("elsewhere", 8)
     assert not list(tmp_path.iterdir())
 
 
