@@ -114,16 +114,16 @@ class PackedVideos(VideoFolder):
 
     def reader(self, videos: VideoTable) -> ReadFrames:
         """Reads frames of some videos of the index."""
-        return PackReader(self.pack, videos.columns["row"], self.size)
+        return PackReader(self.pack, videos.column("row"), self.size)
 
     def caption_of(self, videos: VideoTable) -> CaptionOf | None:
         """Says the captions of some videos of the index, if `captions` asks for them."""
-        return Captions(self._captions, videos.columns["row"]) if self.captions else None
+        return Captions(self._captions, videos.column("row")) if self.captions else None
 
     def fingerprint(self, split: str) -> str:
         """SHA-256, in hex, over a split's videos as they were packed: not that of the files that they come from."""
         videos = self._videos_to_measure_on(split)
-        hashes = self.pack.rows(["packed_sha256"])["packed_sha256"].take(pa.array(videos.columns["row"]))
+        hashes = self.pack.rows(["packed_sha256"])["packed_sha256"].take(pa.array(videos.column("row")))
         content = content_hash(zip(videos.paths(), hashes.to_pylist(), strict=True))
         return hashlib.sha256(f"{self.pack.header.format}\0{self.pack.header.size}\0{content}".encode()).hexdigest()
 

@@ -149,7 +149,7 @@ class VideoFolder(LightningDataModule):
     @property
     def fps(self) -> float:
         """Frames per second of a clip: the median over the videos, divided by `frame_stride`."""
-        return float(np.median(self._indexed().videos.fps)) / self.frame_stride
+        return float(np.median(self._indexed().videos.column("fps"))) / self.frame_stride
 
     def prepare_data(self) -> None:
         """Index the folder into the cache, which takes time once; checks what can be checked."""

@@ -34,20 +34,20 @@ class VideoTable(Sequence[Video]):
     Args:
         columns: `num_frames`, `label` (N,) int32; `width`, `height` (N,) int32, `fps` (N,) float64, `exact_seek` (N,)
             bool, as in `VideoProperties`; `sha256` (N, 32) uint8, where contents are compared; `path_begin`, `path_end`
-            (N,) int64, where each path lies in the bytes `paths`, uint8, UTF-8, which selections share.  Further
-            columns, one value a video, are kept along.
+            (N,) int64, where each path lies in the bytes `paths`, uint8, UTF-8.  Further columns, one value a video,
+            are kept along.
+        rows: of the videos in the columns, which selections share; None takes all.
 
     Attributes:
         num_frames: of each video, (N,).
         labels: class of each video, (N,).
-        fps: frames per second of each video, (N,).
     """
 
-    def __init__(self, columns: dict[str, np.ndarray]) -> None:
-        self.columns = columns
-        self.num_frames = columns["num_frames"]
-        self.labels = columns["label"]
-        self.fps = columns["fps"]
+    def __init__(self, columns: dict[str, np.ndarray], rows: np.ndarray | None = None) -> None:
+        self._columns = columns
+        self._rows = rows
+        self.num_frames = self.column("num_frames")
+        self.labels = self.column("label")
 
     @classmethod
     def of(cls, videos: Sequence[Video]) -> "VideoTable":
@@ -73,15 +73,19 @@ class VideoTable(Sequence[Video]):
 
     def select(self, wanted: Sequence[bool] | np.ndarray) -> "VideoTable":
         """The videos for which `wanted`, one value a video, is true; in the same order."""
-        mask = np.asarray(wanted, bool)
-        if mask.all():
+        chosen = np.flatnonzero(np.asarray(wanted, bool))
+        if len(chosen) == len(self):
             return self
-        return VideoTable({name: column if name == "paths" else column[mask] for name, column in self.columns.items()})
+        return VideoTable(self._columns, chosen if self._rows is None else self._rows[chosen])
+
+    def column(self, name: str) -> np.ndarray:
+        """What the videos have in a column, (N,)."""
+        column = self._columns[name]
+        return column if self._rows is None else column[self._rows]
 
     def path(self, index: int) -> str:
         """Of a video, below the root."""
-        begin, end = int(self.columns["path_begin"][index]), int(self.columns["path_end"][index])
-        return self.columns["paths"][begin:end].tobytes().decode("utf-8", "surrogateescape")
+        return self._path(self._row(index))
 
     def paths(self) -> Iterator[str]:
         """Of all videos, in their order."""
@@ -99,11 +103,11 @@ class VideoTable(Sequence[Video]):
     def __getitem__(self, index: int | slice) -> Video | Sequence[Video]:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        index = range(len(self))[index]  # negative ones count from the end; an IndexError beyond it
-        row = {name: self.columns[name][index].item() for name in ("label", *VideoProperties._fields)}
-        label = row.pop("label")
-        sha256 = self.columns["sha256"][index].tobytes().hex() if "sha256" in self.columns else ""
-        return Video(self.path(index), label, VideoProperties(**row), sha256)
+        row = self._row(range(len(self))[index])  # negative ones count from the end; an IndexError beyond it
+        found = {name: self._columns[name][row].item() for name in ("label", *VideoProperties._fields)}
+        label = found.pop("label")
+        sha256 = self._columns["sha256"][row].tobytes().hex() if "sha256" in self._columns else ""
+        return Video(self._path(row), label, VideoProperties(**found), sha256)
 
     def __iter__(self) -> Iterator[Video]:
         return (self[index] for index in range(len(self)))
@@ -114,3 +118,10 @@ class VideoTable(Sequence[Video]):
         return list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _row(self, index: int) -> int:
+        return index if self._rows is None else int(self._rows[index])
+
+    def _path(self, row: int) -> str:
+        begin, end = int(self._columns["path_begin"][row]), int(self._columns["path_end"][row])
+        return self._columns["paths"][begin:end].tobytes().decode("utf-8", "surrogateescape")
