@@ -16,9 +16,9 @@ from experiment.parsing import ExperimentCLI, ParsedCLI, forbid_code, parse_and_
 from experiment.rolling_back import num_skipped_batches
 from experiment.run_folder import CONFIG, is_saved_config, make_run_folder, remove_if_empty, take_run_folder
 from experiment.run_lock import lock_run_folder, unlock
+from experiment.safe_yaml import check_config_file, refuse_bombs
 from experiment.secrets import refuse_secrets, refuse_secrets_in
 from experiment.start_elsewhere import check_is_checkpoint, check_started_from, note_start
-from experiment.yaml_bombs import check_config_file, refuse_bombs
 from tensor_files.starting_points import weights_come_later
 from tensor_files.whole_files import remove_parts, whole_file
 

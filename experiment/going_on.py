@@ -13,7 +13,7 @@ from callbacks.distribution_metrics import drop_cards_after
 from callbacks.metrics_csv import drop_rows_after, read_rows
 from experiment.one_line import UserError
 from experiment.run_folder import CHECKPOINTS, CONFIG
-from experiment.yaml_bombs import refuse_yaml_bomb
+from experiment.safe_yaml import read_yaml
 from tensor_files.committed import UNREADABLE, committed, newest_intact, set_aside
 
 # What makes an experiment; of these, what may differ from one part of a run to the next.
@@ -73,7 +73,7 @@ def check_same_run(run_folder: Path, resolved_config: str) -> None:
             raise UserError(f"{run_folder}: has checkpoints and no {CONFIG}; give another --run_folder")
         return
     try:
-        kept = yaml.safe_load(refuse_yaml_bomb(path.read_text(encoding="utf-8")))
+        kept = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read; bring it back, or give another --run_folder") from error
     if not isinstance(kept, dict):

@@ -28,8 +28,8 @@ from callbacks.sample_videos import SampleVideos
 from callbacks.stop_signals import StopSignals
 from callbacks.throughput import Throughput
 from experiment.one_line import UserError, one_line
+from experiment.safe_yaml import refuse_yaml_bomb
 from experiment.secrets import without_secrets
-from experiment.yaml_bombs import refuse_yaml_bomb
 
 TRUSTED_PACKAGES = (
     "callbacks",

@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from experiment.one_line import UserError, one_line
 from experiment.parsing import PARSER_SETTINGS, forbid_code, refuse_functions
 from experiment.run_folder import CHECKPOINTS, CONFIG, PUBLISHED
-from experiment.yaml_bombs import refuse_yaml_bomb
+from experiment.safe_yaml import read_yaml
 from tensor_files.starting_points import weights_come_later
 
 
@@ -33,7 +33,7 @@ def read_config(run_folder: Path) -> dict[str, Any]:
     if not run_folder.is_dir():
         raise UserError("there is no such run folder")
     try:
-        config = yaml.safe_load(refuse_yaml_bomb(path.read_text(encoding="utf-8")))
+        config = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"is no folder of a run; there is no {CONFIG} that can be read") from error
     if not isinstance(config, dict) or not {"model", "data"} <= set(config):

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from experiment.one_line import UserError, nearest
-from experiment.yaml_bombs import refuse_yaml_bomb
+from experiment.safe_yaml import read_yaml
 
 DISTRIBUTIONS = ("constant", "categorical", "int_uniform", "uniform", "log_uniform_values")
 # What W&B knows in a sweep file, and in a parameter's description.
@@ -57,7 +57,7 @@ def read_sweep(path: Path) -> Sweep:
     Raises: UserError, one line that names the file and the key.
     """
     try:
-        content = yaml.safe_load(refuse_yaml_bomb(path.read_text(encoding="utf-8")))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read, {getattr(error, 'strerror', 'it is no text')}") from error
     except yaml.YAMLError as error:

@@ -160,7 +160,7 @@ def test_what_was_logged_later_is_forgotten(tmp_path: Path) -> None:
     assert (tmp_path / "metrics.csv").read_text() == "step\n"
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe", b"- 1", b""])
+@pytest.mark.parametrize("content", [b"a: [", b"a: !!timestamp x", b"\xff\xfe", b"- 1", b""])
 def test_a_config_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(UserError, match=r"config.yaml: [^\n]+; bring it back, or give another --run_folder$"):

@@ -68,3 +68,10 @@ def test_what_is_a_run_folder(tmp_path: Path) -> None:
         read_config(tmp_path)
     with pytest.raises(UserError, match="there is no such run folder"):
         read_config(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [b"a: [1", b"a: !!timestamp x", b"a: !!int x", b"a: \xff", b"a: " + b"[" * 9999])
+def test_a_stranger_s_config_that_is_no_yaml(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"there is no config\.yaml that can be read"):
+        read_config(tmp_path)

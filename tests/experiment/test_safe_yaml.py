@@ -7,7 +7,7 @@ import yaml
 
 from experiment.command_line import build
 from experiment.one_line import UserError
-from experiment.yaml_bombs import DEEPEST, MOST_VALUES, check_config_file, refuse_yaml_bomb
+from experiment.safe_yaml import DEEPEST, MOST_VALUES, check_config_file, read_yaml, refuse_yaml_bomb
 from tests.reliability.hostile_files import alias_bomb
 
 
@@ -36,6 +36,13 @@ def test_train_says_it_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="its aliases mean") as caught:
         build(["--config", "conf/demo.yaml", "--config", str(tmp_path / "bomb.yaml"), "--runs_folder", str(tmp_path)])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["!!timestamp x", "!!int x", "!!float x", "!!python/name:os.system", "[1, 2"])
+def test_whatever_is_wrong_is_an_error_of_yaml(value: str) -> None:
+    with pytest.raises(yaml.YAMLError):
+        read_yaml(f"a: {value}")
+    assert read_yaml("a: !!int 1") == {"a": 1}
 
 
 NESTED = {

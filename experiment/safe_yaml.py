@@ -1,8 +1,9 @@
-"""YAML that a parser would choke on is refused before one walks through it, and a config's file by its name."""
+"""YAML that a parser would choke on is refused before one walks through it; a config's file is named in a line."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -10,6 +11,19 @@ from experiment.one_line import UserError
 
 MOST_VALUES = 100_000  # the largest of our configs means a few hundred
 DEEPEST = 50  # levels; the deepest of our configs has ten
+
+
+def read_yaml(text: str) -> Any:
+    """What a YAML text says, in dicts, lists and plain values.
+
+    Raises: yaml.YAMLError if it is none, or a value is not what its tag says, or it is larger than a config.
+    """
+    try:
+        return yaml.safe_load(refuse_yaml_bomb(text))
+    except ValueError as error:  # PyYAML's, for !!int of something else
+        raise yaml.YAMLError(str(error)) from error
+    except AttributeError as error:  # PyYAML's, for !!timestamp of something else
+        raise yaml.YAMLError("a value is not what its tag, such as !!timestamp, says") from error
 
 
 def refuse_yaml_bomb(text: str) -> str:
@@ -32,7 +46,7 @@ def refuse_yaml_bomb(text: str) -> str:
 def refuse_bombs(arguments: Sequence[str]) -> None:
     """See that no argument's value is too large or too deep; whether it is YAML at all, the parsers say.
 
-    Their own reading is not enough: a class's arguments that are refused are written out in the message.
+    Their own reading is not enough: jsonargparse reads numbers and texts with a loader that no setting changes.
     Raises: UserError.
     """
     for argument in arguments:
@@ -51,7 +65,7 @@ def check_config_file(path: Path) -> None:
     Raises: UserError, one line with the file and, if it is known, the line.
     """
     try:
-        content = yaml.safe_load(refuse_yaml_bomb(path.read_text(encoding="utf-8")))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"--config {path}: cannot be read, {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -60,10 +74,8 @@ def check_config_file(path: Path) -> None:
         where = error.problem_mark or error.context_mark
         line = f", line {where.line + 1}" if where is not None else ""
         raise UserError(f"--config {path}{line}: {error.problem or 'is no YAML'}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: !!int of something else
+    except yaml.YAMLError as error:
         raise UserError(f"--config {path}: {' '.join(str(error).split())}") from error
-    except AttributeError as error:  # PyYAML's, for !!timestamp of something else
-        raise UserError(f"--config {path}: a value is not what its tag, such as !!timestamp, says") from error
     if not isinstance(content, dict) and content is not None:
         raise UserError(f"--config {path}: is no config, which has keys and values, such as seed_everything: 0")
 
