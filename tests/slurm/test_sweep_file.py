@@ -91,7 +91,9 @@ def test_a_file_that_is_not_right_is_refused(tmp_path: Path, changed: dict[str, 
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"a: !!timestamp x", b"- 1", b"", b"\xff\xfe\x00", b"!!python/name:os.system"])
+@pytest.mark.parametrize(
+    "content", [b"a: [", b"a: !!timestamp x", b"- 1", b"", b"\xff\xfe\x00", b"!!python/name:os.system"]
+)
 def test_what_is_no_sweep_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "sweep.yaml"
     path.write_bytes(content)
