@@ -90,8 +90,8 @@ def made_up(folder: Path, num_videos: int) -> None:
         "exact_seek": pa.repeat(pa.scalar(None, pa.bool_()), num_videos),
     }
     class_names = tuple(f"class{label:08d}" for label in range(400))
-    print_ = hashes[0].as_py()
-    header = Header("raw", SIZE, SIZE, class_names, num_videos, tuple(shard_bytes.tolist()), print_, "made up", "")
+    fingerprint = hashes[0].as_py()
+    header = Header("raw", SIZE, SIZE, class_names, num_videos, tuple(shard_bytes.tolist()), fingerprint, "made up", "")
     write_columns(folder, header, columns)
 
 

@@ -56,6 +56,9 @@ class Row(NamedTuple):
     exact_seek: bool | None = None
 
 
+# Arrow's own allocator asks for huge pages; where memory is in pieces, the kernel takes seconds to find them.
+pa.set_memory_pool(pa.system_memory_pool())
+
 _TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), str | None: pa.string(), bool | None: pa.bool_()}
 _SCHEMA = pa.schema([(name, _TYPES[kind]) for name, kind in Row.__annotations__.items()])
 
