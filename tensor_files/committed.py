@@ -103,8 +103,13 @@ def delete(path: Path) -> None:
 
     Raises: OSError, also for a folder in its place that is not empty.
     """
-    mark_of(path).unlink(missing_ok=True)
+    withdraw_mark(path)
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
     path.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def withdraw_mark(path: Path) -> None:
+    """Have nothing vouch for a checkpoint any more."""
+    mark_of(path).unlink(missing_ok=True)

@@ -27,7 +27,7 @@ POINTS = {
     "after a rename": ("tensor_files.whole_files", "Path.replace", "after", "SIGKILL"),
     "after a checkpoint": ("callbacks.checkpoint_files", "CheckpointFiles.save_checkpoint", "after", "SIGKILL"),
     "while deleting": ("callbacks.checkpoints", "delete", "before", "SIGKILL"),
-    "half deleted": ("tensor_files.committed", "Path.unlink", "after", "SIGKILL"),
+    "half deleted": ("tensor_files.committed", "withdraw_mark", "after", "SIGKILL"),
     "after deleting": ("callbacks.checkpoints", "delete", "after", "SIGKILL"),
     "while a row is written": ("callbacks.metrics_csv", "as_lines", "after", "SIGKILL"),
     "before loading": ("callbacks.checkpoint_files", "load_checkpoint", "before", "SIGKILL"),

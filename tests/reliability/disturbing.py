@@ -35,7 +35,7 @@ POINTS = (
     "while loading", "while deleting", "half deleted", "after deleting", "while a row is written",
 )  # fmt: skip
 NEED_A_CHECKPOINT = ("before loading", "while loading")
-OFTEN = ("before a rename", "after a rename", "half deleted", "while a row is written")  # reached many times
+OFTEN = ("before a rename", "after a rename", "while a row is written")  # reached many times
 
 
 def kills(name: str, count: int, settings: Sequence[str]) -> Proof:
