@@ -19,28 +19,29 @@ class CompactGenerator(Generator):
 
     A doubling is nearest-neighbour enlargement and a convolution: DCGAN's transposed convolutions leave a fixed grid in
     the videos (Odena et al. 2016, "Deconvolution and checkerboard artifacts", doi:10.23915/distill.00003).  Time is
-    padded with copies of the first and last frame instead of zeros, which would show in those frames.  The full
-    resolution, where most of the time goes, has few channels and no norm.
+    padded with copies of the first and last frame instead of zeros, which would show in those frames.  The latents make
+    four moments rather than two, as limbs that move fast need.  The full resolution, where most of the time goes, has
+    few channels and no norm.
 
     | layer, at base_channels 16 | out, at 16 frames of 32x32 |
     |---|---|
-    | Linear 64 -> 4608, view, BN, ReLU | 144, 2, 4, 4 |
-    | double, Conv3d k3, BN, ReLU | 96, 4, 8, 8 |
+    | Linear 64 -> 9216, view, BN, ReLU | 144, 4, 4, 4 |
+    | double height and width, Conv3d k3, BN, ReLU | 96, 4, 8, 8 |
     | double, Conv3d k3, BN, ReLU | 48, 8, 16, 16 |
     | double, Conv3d k3, LeakyReLU | 16, 16, 32, 32 |
     | Conv3d k3, tanh | 3, 16, 32, 32 |
 
     Args:
-        num_frames: T, a multiple of 8.
+        num_frames: T, a multiple of 4.
         size: H = W in pixels, a multiple of 8.
         channels: 3 for RGB.
         latent_dim: length of z ~ N(0, I).
         base_channels: channels at the full resolution.
 
-    819,811 parameters at the default size.
+    1,119,331 parameters at the default size.
 
     Shapes: latents {"z": (B, latent_dim)} -> (B, channels, num_frames, size, size) in [-1, 1].
-    Raises: ValueError if a size is not a multiple of 8.
+    Raises: ValueError if a size is not such a multiple.
     """
 
     def __init__(
@@ -53,11 +54,11 @@ class CompactGenerator(Generator):
     ) -> None:
         super().__init__(num_frames, size, channels)
         self.latent_dim = latent_dim
-        self.grid = (divided(num_frames, 8, "num_frames"), divided(size, 8, "size"), divided(size, 8, "size"))
+        self.grid = (divided(num_frames, 4, "num_frames"), divided(size, 8, "size"), divided(size, 8, "size"))
         widths = [base_channels * 9, base_channels * 6, base_channels * 3]
         self.project = nn.Linear(latent_dim, widths[0] * math.prod(self.grid))
         self.first_norm = nn.BatchNorm3d(widths[0])
-        self.blocks = nn.Sequential(*(Doubling(inputs, outputs) for inputs, outputs in pairwise(widths)))
+        self.blocks = nn.Sequential(Doubling(*widths[:2], in_time=False), Doubling(*widths[1:]))
         self.last_doubling = DoublingConv3d(widths[-1], base_channels)
         self.to_pixels = nn.Conv3d(base_channels, channels, kernel_size=3, padding=(0, 1, 1))
         lay_out_channels_last(self)
@@ -69,24 +70,25 @@ class CompactGenerator(Generator):
 
     def forward(self, latents: Latents, labels: Tensor | None = None) -> Tensor:
         """See the class; labels are not used."""
-        grid = self.project(latents["z"]).unflatten(1, (-1, *self.grid))  # (B, F) -> (B, 144, T/8, H/8, W/8)
+        grid = self.project(latents["z"]).unflatten(1, (-1, *self.grid))  # (B, F) -> (B, 144, T/4, H/8, W/8)
         features = F.relu(self.first_norm(grid.contiguous(memory_format=CHANNELS_LAST)))
         features = self.last_doubling(pad_time(self.blocks(features)))  # (B, base_channels, T + 4, H, W)
         return torch.tanh(self.to_pixels(F.leaky_relu(features, 0.2, inplace=True)[:, :, 1:-1]))
 
 
 class Doubling(nn.Module):
-    """(B, inputs, T, H, W) -> (B, outputs, 2T, 2H, 2W): doubled, convolved, batch norm, ReLU."""
+    """(B, inputs, T, H, W) -> (B, outputs, 2T, 2H, 2W), or T without `in_time`: doubled, convolved, normed, ReLU."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, in_time: bool = True) -> None:
         super().__init__()
-        self.conv = DoublingConv3d(inputs, outputs, bias=False)
+        self.conv = DoublingConv3d(inputs, outputs, bias=False, in_time=in_time)
+        self.num_padded = 2 if in_time else 1  # frames before and behind that come of pad_time
         self.norm = nn.BatchNorm3d(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """See the class."""
         # Not padding=(3, 1, 1) instead of this crop: in PyTorch 2.13 its backward pass corrupts memory on CPUs.
-        doubled = self.conv(pad_time(features))[:, :, 2:-2]  # (B, outputs, 2T + 4, 2H, 2W) without the padded frames
+        doubled = self.conv(pad_time(features))[:, :, self.num_padded : -self.num_padded]
         return F.relu(self.norm(doubled.contiguous(memory_format=CHANNELS_LAST)), inplace=True)
 
 
@@ -94,35 +96,37 @@ class DoublingConv3d(nn.Module):
     """(B, inputs, T, H, W) -> (B, outputs, 2T, 2H, 2W): every pixel doubled on each axis, then a convolution k3.
 
     Computed as one transposed convolution k4 s2, which is several times cheaper: of the pixels that a kernel of three
-    sees on an axis two are copies, so [a, b, c] becomes [c, c + b, b + a, a], the sum of two shifted kernels.
+    sees on an axis two are copies, so [a, b, c] becomes [c, c + b, b + a, a], the sum of two shifted kernels.  An axis
+    that is not doubled keeps its kernel, k3 s1, which is the same convolution, written backwards.
 
     Args:
         inputs, outputs: channels.
         bias: one a channel.
+        in_time: double the time, too.
     """
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, in_time: bool = True) -> None:
         super().__init__()
+        self.in_time = in_time
         self.weight = nn.Parameter(torch.empty(inputs, outputs, 3, 3, 3))
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as torch's convolutions
+        nn.init.kaiming_uniform_(self.weight.transpose(0, 1), a=math.sqrt(5))  # as torch's convolutions
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     def forward(self, features: Tensor) -> Tensor:
         """See the class."""
         kernel: Tensor = self.weight
-        for axis in (0, 2, 4):  # of F.pad: width, height, time
+        for axis in (0, 2, 4) if self.in_time else (0, 2):  # of F.pad: width, height, time
             before, after = [0] * 6, [0] * 6
             before[axis] = after[axis + 1] = 1
             kernel = F.pad(kernel, before) + F.pad(kernel, after)
         kernel = kernel.contiguous(memory_format=CHANNELS_LAST)
-        return F.conv_transpose3d(features, kernel, self.bias, stride=2, padding=1)
+        return F.conv_transpose3d(features, kernel, self.bias, stride=(2 if self.in_time else 1, 2, 2), padding=1)
 
 
 class CompactDiscriminator(Discriminator):
     """Two heads: strided 3-D convolutions see the clip, 2-D ones some random frames of it, as MoCoGAN's and DVD-GAN's.
 
-    The second head is cheap, and it is what makes single frames sharp.  No norm, so that clips stay independent, as R1
-    requires.
+    At these sizes both cost about the same.  No norm, so that clips stay independent, as R1 requires.
 
     | layer of the video head, at base_channels 24 | out, at 16 frames of 32x32 |
     |---|---|
