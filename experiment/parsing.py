@@ -13,6 +13,7 @@ from jsonargparse._util import import_object
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning import __version__ as lightning_version
 from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.environments import SLURMEnvironment
@@ -27,6 +28,7 @@ from callbacks.progress import ProgressBar
 from callbacks.sample_videos import SampleVideos
 from callbacks.stop_signals import StopSignals
 from callbacks.throughput import Throughput
+from experiment.layers import ConfigLayer
 from experiment.one_line import UserError, one_line
 from experiment.safe_yaml import refuse_yaml_bomb
 from experiment.secrets import without_secrets
@@ -73,6 +75,12 @@ class ExperimentCLI(LightningCLI):
         self.run_folder = run_folder
         self.resolved_config = ""  # YAML
         super().__init__(LightningModule, LightningDataModule, **settings)
+
+    def init_parser(self, **settings: Any) -> LightningArgumentParser:
+        """A parser that takes configs in layers."""
+        parser = self.parser_class(dump_header=[f"pytorch_lightning=={lightning_version}"], **settings)
+        parser.add_argument("-c", "--config", action=ConfigLayer, help="YAML file; a later one goes over the others")
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Called in this order, after a config's own callbacks; but Lightning moves the checkpoints to the end."""
