@@ -34,7 +34,8 @@ def machine_line(record: Record) -> str:
     machine = record["machine"]
     versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
     return (
-        f"{machine['device']}, {machine['threads']} of {machine['cores']} cores, {versions}; code {machine['commit']}; "
+        f"{machine['device']}, {machine['cores']} cores, {machine['threads']} thread(s) a process, {versions}; code "
+        f"{machine['commit']}; "
         f"load average {machine['load_average_before']:g} before and {machine['load_average_after']:g} after."
     )
 
