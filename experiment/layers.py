@@ -14,7 +14,7 @@ class ConfigLayer(ActionConfigFile):
     changes the weight of one of an objective's terms would drop the other terms without a word.
     """
 
-    def __call__(self, parser: ArgumentParser, cfg: Namespace, values: Any, option_string: str | None = None) -> None:
+    def __call__(self, parser: ArgumentParser, cfg: Any, values: Any, option_string: str | None = None) -> None:
         """See the class."""
         before = cfg.clone()
         super().__call__(parser, cfg, values, option_string)

@@ -58,7 +58,7 @@ class CompactGenerator(Generator):
         widths = [base_channels * 9, base_channels * 6, base_channels * 3]
         self.project = nn.Linear(latent_dim, widths[0] * math.prod(self.grid))
         self.first_norm = nn.BatchNorm3d(widths[0])
-        self.blocks = nn.Sequential(Doubling(*widths[:2], in_time=False), Doubling(*widths[1:]))
+        self.blocks = nn.Sequential(Doubling(widths[0], widths[1], in_time=False), Doubling(widths[1], widths[2]))
         self.last_doubling = DoublingConv3d(widths[-1], base_channels)
         self.to_pixels = nn.Conv3d(base_channels, channels, kernel_size=3, padding=(0, 1, 1))
         lay_out_channels_last(self)
