@@ -41,6 +41,8 @@ POINTS = {
 
 def arm(point: str, count: int) -> None:
     """Wrap the function of a point so that its `count`-th call sends the signal to this process."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it in what it starts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     module_name, path, when, number = POINTS[point]
     owner: Any = importlib.import_module(module_name)
     *inner, name = path.split(".")
