@@ -20,8 +20,8 @@ class CompactGenerator(Generator):
     A doubling is nearest-neighbour enlargement and a convolution: DCGAN's transposed convolutions leave a fixed grid in
     the videos (Odena et al. 2016, "Deconvolution and checkerboard artifacts", doi:10.23915/distill.00003).  Time is
     padded with copies of the first and last frame instead of zeros, which would show in those frames.  The latents make
-    four moments rather than two, as limbs that move fast need.  The full resolution, where most of the time goes, has
-    few channels and no norm.
+    four moments; with two, clips changed less from frame to frame than real ones.  The full resolution, where most of
+    the time goes, has few channels and no norm.
 
     | layer, at base_channels 16 | out, at 16 frames of 32x32 |
     |---|---|
@@ -95,9 +95,10 @@ class Doubling(nn.Module):
 class DoublingConv3d(nn.Module):
     """(B, inputs, T, H, W) -> (B, outputs, 2T, 2H, 2W): every pixel doubled on each axis, then a convolution k3.
 
+    Without `in_time` time stays T, and only height and width are doubled.
+
     Computed as one transposed convolution k4 s2, which is several times cheaper: of the pixels that a kernel of three
-    sees on an axis two are copies, so [a, b, c] becomes [c, c + b, b + a, a], the sum of two shifted kernels.  An axis
-    that is not doubled keeps its kernel, k3 s1, which is the same convolution, written backwards.
+    sees on an axis two are copies, so [a, b, c] becomes [c, c + b, b + a, a], the sum of two shifted kernels.
 
     Args:
         inputs, outputs: channels.
