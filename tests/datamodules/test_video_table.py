@@ -31,6 +31,15 @@ def test_a_selection(wanted):
     expected = [each for each, is_wanted in zip(VIDEOS, wanted, strict=True) if is_wanted]
     assert list(selected) == expected and bool(selected) is bool(expected)
     assert selected == VideoTable.of(expected)
+    assert selected.column("fps").tolist() == [video.properties.fps for video in expected]
+
+
+def test_a_selection_of_a_selection() -> None:
+    table = VideoTable.of(VIDEOS)
+    later = table.select(np.arange(len(table)) > 0)
+    last = later.select(np.arange(len(later)) == len(later) - 1)
+    assert list(last) == [VIDEOS[-1]] and list(last.paths()) == [VIDEOS[-1].path]
+    assert last.num_frames.tolist() == [VIDEOS[-1].properties.num_frames]
 
 
 def test_equality_and_pickling():
